@@ -1,0 +1,52 @@
+"""The artifact store: content-addressed payloads, provenance and versions in an OCI registry.
+
+Start with `Registry` (sync, workloads) or `AsyncArtifacts` (async, read-only, operator); docs/artifacts.md tells the rest.
+"""
+
+from llmos.artifacts.aio import AsyncArtifacts
+from llmos.artifacts.canonical import canonical_json, digest_bytes, digest_file, digest_hex, inputs_hash, is_digest
+from llmos.artifacts.chain import BrokenLink, Link, verify_chain, verify_chain_async
+from llmos.artifacts.documents import FileLayer, LinkState, Payload, Provenance, PushedPayload, Version
+from llmos.artifacts.manifests import (
+    KNOWLEDGE_ARTIFACT,
+    KNOWLEDGE_CONFIG,
+    KNOWLEDGE_FILE,
+    MODEL_ARTIFACT,
+    MODEL_CONFIG,
+    MODEL_DOC,
+    MODEL_WEIGHT,
+    MODEL_WEIGHT_CONFIG,
+)
+from llmos.artifacts.registry import Registry
+from llmos.artifacts.repository import RegistryAccess, Repository
+
+__all__ = [
+    "KNOWLEDGE_ARTIFACT",
+    "KNOWLEDGE_CONFIG",
+    "KNOWLEDGE_FILE",
+    "MODEL_ARTIFACT",
+    "MODEL_CONFIG",
+    "MODEL_DOC",
+    "MODEL_WEIGHT",
+    "MODEL_WEIGHT_CONFIG",
+    "AsyncArtifacts",
+    "BrokenLink",
+    "FileLayer",
+    "Link",
+    "LinkState",
+    "Payload",
+    "Provenance",
+    "PushedPayload",
+    "Registry",
+    "RegistryAccess",
+    "Repository",
+    "Version",
+    "canonical_json",
+    "digest_bytes",
+    "digest_file",
+    "digest_hex",
+    "inputs_hash",
+    "is_digest",
+    "verify_chain",
+    "verify_chain_async",
+]

@@ -1,0 +1,160 @@
+"""The sync registry client: what workloads push and pull.
+
+It only puts the pieces together: reading and checking is in `reading`, pushing in `upload`, pulling in `download`.
+"""
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from llmos.artifacts.documents import SCHEMA_VERSION, FileLayer, LinkState, Provenance, PushedPayload, Version
+from llmos.artifacts.download import Progress, download_payload, is_whole
+from llmos.artifacts.manifests import (
+    MEASUREMENTS_ARTIFACT,
+    OCI_MANIFEST,
+    PROVENANCE_ARTIFACT,
+    TOMBSTONE_ARTIFACT,
+    Manifest,
+    measurements_tag,
+    payload_tag,
+    provenance_tag,
+    tombstone_tag,
+)
+from llmos.artifacts.reading import Fetch, read_payload_manifest, read_version
+from llmos.artifacts.repository import RegistryAccess, Repository
+from llmos.artifacts.transport import Transport, registry_url
+from llmos.artifacts.upload import copy_payload, push_document, push_payload
+from llmos.errors import NotFoundError
+
+__all__ = ["Registry"]
+
+T = TypeVar("T")
+
+
+class Registry:
+    """A registry as a workload sees it; a context manager. Connection errors and 5xx are tried again inside."""
+
+    def __init__(
+        self, access: RegistryAccess, *, transport: httpx.BaseTransport | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._transport = Transport(access, transport=transport, sleep=sleep)
+
+    def __enter__(self) -> "Registry":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def push_payload(
+        self, repository: Repository, files: Sequence[FileLayer], *, artifact_type: str, config_type: str, config: Mapping[str, Any]
+    ) -> PushedPayload:
+        """Push files as one payload; blobs that are there already are not sent.
+
+        Args:
+            config: the config document; for ModelPack, `modelfs` is filled in from the files.
+
+        Raises: ValueError for an unsafe or doubled path; TransientError if the registry stays away.
+        """
+        return push_payload(self._transport, repository, files, artifact_type=artifact_type, config_type=config_type, config=config)
+
+    def push_version(self, repository: Repository, provenance: Provenance, measurements: Mapping[str, Any]) -> Version:
+        """Commit a version: measurements first, provenance last.
+
+        If another attempt has already committed these inputs, its version stands and is returned: readers may have used it.
+
+        Raises: NotFoundError if a payload it names is not in the repository; ValueError if the measurements hold a float or are too large.
+        """
+        for payload in provenance.payloads:
+            if self._get("manifests", repository, payload_tag(payload.digest)) is None:
+                raise NotFoundError(f"payload {payload.role} {payload.digest} is not in {repository}; push it first", reason="ChainBroken")
+        if (existing := self.find_version(repository, provenance.inputs_hash)) is not None:
+            return existing
+        document = {
+            "schemaVersion": SCHEMA_VERSION,
+            "inputsHash": provenance.inputs_hash,
+            "payloads": [payload.digest for payload in provenance.payloads],
+            "values": measurements,
+        }
+        self._push_document(repository, measurements_tag(provenance.inputs_hash), MEASUREMENTS_ARTIFACT, document)
+        tag = provenance_tag(provenance.inputs_hash)
+        digest = self._push_document(repository, tag, PROVENANCE_ARTIFACT, provenance.to_document())
+        return self.get_version(repository, digest)
+
+    def find_version(self, repository: Repository, inputs_hash: str) -> Version | None:
+        """Return the version made from these inputs, or None if the registry answers that it has none.
+
+        Raises: TransientError if the registry does not answer; PermanentError (ChainBroken) if what is there is not what it says.
+        """
+        return self._run(read_version(repository, wanted_inputs=inputs_hash), repository)
+
+    def get_version(self, repository: Repository, digest: str) -> Version:
+        """Return the version with this digest, checked.
+
+        Raises: NotFoundError if there is none; otherwise as `find_version`.
+        """
+        version = self._run(read_version(repository, digest=digest), repository)
+        if version is None:
+            raise NotFoundError(f"version {digest} is not in {repository}", reason="DigestNotFound")
+        return version
+
+    def fetch_payload(self, repository: Repository, digest: str, into: Path, *, on_progress: Progress | None = None) -> Path:
+        """Bring a payload to the directory `into`, which then holds all of it, or does not exist; return `into`.
+
+        A directory that already holds this payload is left alone. An interrupted download is resumed.
+
+        Raises: NotFoundError; PermanentError (ChainBroken, ChecksumMismatch); ConfigError if `into` holds something else.
+        """
+        if is_whole(into, digest):
+            return into
+        manifest, data = self._payload_manifest(repository, digest)
+        return download_payload(self._transport, repository, manifest, data, into, on_progress)
+
+    def copy_payload(self, source: Repository, target: Repository, digest: str) -> None:
+        """Put a payload of `source` into `target` as well, sharing blobs where the registry can."""
+        _, data = self._payload_manifest(source, digest)
+        copy_payload(self._transport, source, target, data)
+
+    def push_tombstone(self, repository: Repository, digest: str, state: LinkState, note: str) -> None:
+        """Record that a digest was removed on purpose, so that its absence does not break the chain.
+
+        Args:
+            state: Pruned or Forgotten.
+            note: one line for people: who asked, or which rule.
+        """
+        if state not in (LinkState.Pruned, LinkState.Forgotten):
+            raise ValueError(f"a tombstone says Pruned or Forgotten, not {state}")
+        document = {"schemaVersion": SCHEMA_VERSION, "digest": digest, "state": str(state), "note": note}
+        self._push_document(repository, tombstone_tag(digest), TOMBSTONE_ARTIFACT, document)
+
+    def _push_document(self, repository: Repository, tag: str, artifact_type: str, document: Mapping[str, Any]) -> str:
+        return push_document(self._transport, repository, tag, artifact_type, document)
+
+    def _payload_manifest(self, repository: Repository, digest: str) -> tuple[Manifest, bytes]:
+        manifest = self._run(read_payload_manifest(repository, digest), repository)
+        data = self._get("manifests", repository, digest) if manifest is not None else None
+        if manifest is None or data is None:
+            raise NotFoundError(f"payload {digest} is not in {repository}", reason="DigestNotFound")
+        return manifest, data
+
+    def _get(self, what: str, repository: Repository, reference: str) -> bytes | None:
+        url = registry_url(self._transport.access, repository, f"{what}/{reference}")
+        response = self._transport.request("GET", url, ok=(200, 404), headers={"Accept": OCI_MANIFEST} if what == "manifests" else None)
+        return response.content if response.status_code == 200 else None
+
+    def _run(self, steps: Generator[Fetch, bytes | None, T], repository: Repository) -> T:
+        """Drive the reading steps with this client."""
+        answer: bytes | None = None
+        try:
+            fetch = next(steps)
+            while True:
+                answer = self._get(fetch.what, repository, fetch.reference)
+                fetch = steps.send(answer)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
