@@ -1,0 +1,40 @@
+"""What every pod of ours does first and last; see `run_job` for Jobs and `load_inference_config` for inference pods."""
+
+from llmos.workload.config import (
+    DEFAULT_CONFIG_PATH,
+    InferenceConfig,
+    JobConfig,
+    KnowledgeConfig,
+    KnowledgeRef,
+    ObjectRef,
+    ParentRef,
+    load_inference_config,
+    load_job_config,
+    load_knowledge_config,
+)
+from llmos.workload.logs import configure_logging, redact
+from llmos.workload.python_package import fetch_python_package
+from llmos.workload.report import Reporter
+from llmos.workload.run import JobMain, Result, run_job
+from llmos.workload.termination import write_termination
+
+__all__ = [
+    "DEFAULT_CONFIG_PATH",
+    "InferenceConfig",
+    "JobConfig",
+    "JobMain",
+    "KnowledgeConfig",
+    "KnowledgeRef",
+    "ObjectRef",
+    "ParentRef",
+    "Reporter",
+    "Result",
+    "configure_logging",
+    "fetch_python_package",
+    "load_inference_config",
+    "load_job_config",
+    "load_knowledge_config",
+    "redact",
+    "run_job",
+    "write_termination",
+]
