@@ -31,7 +31,8 @@ _PICKLE_SUFFIXES: Final = frozenset({".pkl", ".pickle", ".pt", ".pth", ".bin", "
 _PICKLE_PROTOCOLS: Final = frozenset(bytes((0x80, version)) for version in (2, 3, 4, 5))
 _NETWORK_TROUBLE: Final = re.compile(
     r"Retrying \(|NewConnectionError|ConnectTimeout|ReadTimeout|timed out|Connection (?:refused|reset|aborted|broken)"
-    r"|Name or service not known|Temporary failure in name resolution|SSLError|ProxyError|HTTP error 5\d\d|5\d\d Server Error|HTTP error 429",
+    r"|Name or service not known|Temporary failure in name resolution"
+    r"|SSLError|ProxyError|HTTP error 5\d\d|5\d\d Server Error|HTTP error 429",
     re.IGNORECASE,
 )
 _PIP_TIMEOUT_S: Final = 3600
