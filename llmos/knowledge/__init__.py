@@ -1,0 +1,21 @@
+"""Knowledge bases: reading sources, building snapshots, linking text to entities, and their facts.
+
+`Snapshot` is what others use. Must not: need torch, or a network outside `build_job`.
+"""
+
+from llmos.knowledge.build import BuiltSnapshot, SourceFile, build_snapshot
+from llmos.knowledge.names import LinkingSettings
+from llmos.knowledge.snapshot import EntityReference, Fact, FactEvidence, FactSource, Mention, Snapshot
+
+__all__ = [
+    "BuiltSnapshot",
+    "EntityReference",
+    "Fact",
+    "FactEvidence",
+    "FactSource",
+    "LinkingSettings",
+    "Mention",
+    "Snapshot",
+    "SourceFile",
+    "build_snapshot",
+]
