@@ -126,7 +126,8 @@ def _resume(transport: Transport, repository: Repository, layer: Descriptor, pat
                     state, size = hashlib.sha256(), 0
                     file.seek(0)
                     file.truncate()
-                for piece in response.iter_bytes(_PIECE_BYTES):
+                # No chunk size: httpx would hold bytes back to fill a chunk, and lose them when the connection breaks.
+                for piece in response.iter_bytes():
                     state.update(piece)
                     size += len(piece)
                     if size > layer.size_bytes:

@@ -1,0 +1,174 @@
+"""What a registry client must do, against any registry: the in-memory one (fast) and a real one (tests/cluster)."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from llmos.artifacts import (
+    MODEL_ARTIFACT,
+    MODEL_CONFIG,
+    MODEL_WEIGHT,
+    AsyncArtifacts,
+    FileLayer,
+    LinkState,
+    Payload,
+    Provenance,
+    PushedPayload,
+    Registry,
+    RegistryAccess,
+    Repository,
+    inputs_hash,
+)
+from llmos.errors import ConfigError, NotFoundError
+
+NO_SUCH = "sha256:" + "0" * 64
+
+
+@dataclass
+class Store:
+    """A registry under test and an empty repository in it."""
+
+    repository: Repository
+    access: RegistryAccess
+    transport: httpx.MockTransport | None = None
+
+    def registry(self) -> Registry:
+        return Registry(self.access, transport=self.transport, sleep=lambda _seconds: None)
+
+    def artifacts(self) -> AsyncArtifacts:
+        return AsyncArtifacts(self.access, transport=self.transport)
+
+
+def file_layers(directory: Path, files: dict[str, bytes]) -> list[FileLayer]:
+    layers = []
+    for index, (path, content) in enumerate(files.items()):
+        source = directory / f"source-{index}"
+        source.write_bytes(content)
+        layers.append(FileLayer(path=path, source=source, media_type=MODEL_WEIGHT))
+    return layers
+
+
+def push(registry: Registry, repository: Repository, directory: Path, files: dict[str, bytes] | None = None) -> PushedPayload:
+    files = {"model.safetensors": b"weights" * 1000, "sub/config.json": b"{}"} if files is None else files
+    layers = file_layers(directory, files)
+    return registry.push_payload(
+        repository, layers, artifact_type=MODEL_ARTIFACT, config_type=MODEL_CONFIG, config={"descriptor": {"name": "m"}}
+    )
+
+
+def provenance_of(*payloads: Payload, spec: dict[str, Any] | None = None, parents: dict[str, str] | None = None) -> Provenance:
+    spec, parents = spec or {"task": "FeatureExtraction"}, parents or {}
+    return Provenance(
+        kind="Model",
+        inputs_hash=inputs_hash(kind="Model", spec=spec, parents=parents),
+        spec=spec,
+        parents=parents,
+        payloads=payloads,
+        tools={"llmos": "0.1.0"},
+    )
+
+
+class RegistryBehaviour:
+    """Subclasses give the fixture `store`."""
+
+    def test_a_payload_comes_back_as_it_went(self, store: Store, tmp_path: Path) -> None:
+        with store.registry() as registry:
+            pushed = push(registry, store.repository, tmp_path)
+            into = registry.fetch_payload(store.repository, pushed.digest, tmp_path / "out")
+        assert (into / "model.safetensors").read_bytes() == b"weights" * 1000
+        assert (into / "sub/config.json").read_bytes() == b"{}"
+        assert pushed.size_bytes == 7002
+
+    def test_the_same_files_are_the_same_payload_whatever_their_order(self, store: Store, tmp_path: Path) -> None:
+        with store.registry() as registry:
+            first = push(registry, store.repository, tmp_path, {"a": b"1", "b": b"2"})
+            second = push(registry, store.repository, tmp_path, {"b": b"2", "a": b"1"})
+        assert first == second
+
+    def test_an_empty_file_and_a_doubled_content_are_kept(self, store: Store, tmp_path: Path) -> None:
+        with store.registry() as registry:
+            pushed = push(registry, store.repository, tmp_path, {"empty": b"", "one": b"same", "two": b"same"})
+            into = registry.fetch_payload(store.repository, pushed.digest, tmp_path / "out")
+        assert [(into / name).read_bytes() for name in ("empty", "one", "two")] == [b"", b"same", b"same"]
+
+    def test_a_directory_that_holds_the_payload_is_left_alone(self, store: Store, tmp_path: Path) -> None:
+        with store.registry() as registry:
+            pushed = push(registry, store.repository, tmp_path)
+            into = registry.fetch_payload(store.repository, pushed.digest, tmp_path / "out")
+            before = (into / "model.safetensors").stat().st_mtime_ns
+            assert registry.fetch_payload(store.repository, pushed.digest, into) == into
+        assert (into / "model.safetensors").stat().st_mtime_ns == before
+
+    def test_a_directory_that_holds_something_else_is_never_replaced(self, store: Store, tmp_path: Path) -> None:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out/precious").touch()
+        with store.registry() as registry:
+            pushed = push(registry, store.repository, tmp_path)
+            with pytest.raises(ConfigError, match="does not hold"):
+                registry.fetch_payload(store.repository, pushed.digest, tmp_path / "out")
+        assert os.listdir(tmp_path / "out") == ["precious"]
+
+    def test_a_version_is_found_by_its_inputs_and_by_its_digest(self, store: Store, tmp_path: Path) -> None:
+        with store.registry() as registry:
+            weights = push(registry, store.repository, tmp_path).payload("weights", format="safetensors")
+            provenance = provenance_of(weights)
+            version = registry.push_version(store.repository, provenance, {"accuracy": "0.41", "rows": 7})
+            assert version.provenance == provenance
+            assert version.measurements == {"accuracy": "0.41", "rows": 7}
+            assert registry.find_version(store.repository, provenance.inputs_hash) == version
+            assert registry.get_version(store.repository, version.digest) == version
+
+    def test_the_first_version_of_the_same_inputs_stands(self, store: Store, tmp_path: Path) -> None:
+        with store.registry() as registry:
+            one = push(registry, store.repository, tmp_path, {"model": b"one"}).payload("weights")
+            two = push(registry, store.repository, tmp_path, {"model": b"two"}).payload("weights")
+            first = registry.push_version(store.repository, provenance_of(one), {"loss": "1"})
+            assert registry.push_version(store.repository, provenance_of(two), {"loss": "2"}) == first
+
+    def test_a_version_of_a_payload_that_was_not_pushed_is_refused(self, store: Store) -> None:
+        with store.registry() as registry, pytest.raises(NotFoundError, match="push it first"):
+            registry.push_version(store.repository, provenance_of(Payload("weights", NO_SUCH, 1, {})), {})
+
+    def test_what_is_absent_is_none_or_not_found(self, store: Store, tmp_path: Path) -> None:
+        with store.registry() as registry:
+            assert registry.find_version(store.repository, NO_SUCH) is None
+            with pytest.raises(NotFoundError):
+                registry.get_version(store.repository, NO_SUCH)
+            with pytest.raises(NotFoundError):
+                registry.fetch_payload(store.repository, NO_SUCH, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    def test_a_payload_is_copied_to_another_repository(self, store: Store, tmp_path: Path) -> None:
+        target = store.repository.child("copy")
+        with store.registry() as registry:
+            pushed = push(registry, store.repository, tmp_path)
+            registry.copy_payload(store.repository, target, pushed.digest)
+            into = registry.fetch_payload(target, pushed.digest, tmp_path / "out")
+        assert (into / "sub/config.json").read_bytes() == b"{}"
+
+    async def test_the_operator_reads_the_same_version(self, store: Store, tmp_path: Path) -> None:
+        with store.registry() as registry:
+            version = registry.push_version(
+                store.repository, provenance_of(push(registry, store.repository, tmp_path).payload("weights")), {"n": 1}
+            )
+        artifacts = store.artifacts()
+        assert await artifacts.find_version(store.repository, version.provenance.inputs_hash) == version
+        assert await artifacts.get_version(store.repository, version.digest) == version
+        assert await artifacts.find_version(store.repository, NO_SUCH) is None
+        assert await artifacts.get_version(store.repository, NO_SUCH) is None
+        await artifacts.aclose()
+
+    async def test_the_operator_sees_what_is_present_missing_pruned_and_forgotten(self, store: Store, tmp_path: Path) -> None:
+        pruned, forgotten = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+        with store.registry() as registry:
+            present = push(registry, store.repository, tmp_path).digest
+            registry.push_tombstone(store.repository, pruned, LinkState.Pruned, "keep 3")
+            registry.push_tombstone(store.repository, forgotten, LinkState.Forgotten, "asked by the source's owner")
+        artifacts = store.artifacts()
+        states = [await artifacts.payload_state(store.repository, digest) for digest in (present, NO_SUCH, pruned, forgotten)]
+        assert states == [LinkState.Present, LinkState.Missing, LinkState.Pruned, LinkState.Forgotten]
+        await artifacts.aclose()
