@@ -1,0 +1,3 @@
+module llmos.dev/pause
+
+go 1.24.0

@@ -1,0 +1,7 @@
+"""`llmos images`."""
+
+__all__ = ["images"]
+
+
+def images() -> None:
+    """Build."""

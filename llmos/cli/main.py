@@ -1,0 +1,34 @@
+"""The `llmos` command: puts the sub-commands together and turns our errors into one line and an exit code. Holds no logic of its own."""
+
+import sys
+
+import typer
+
+from llmos.cli import cluster, images
+from llmos.errors import LlmosError
+from llmos.local.progress import console
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="llmos",
+    help="LLMOS: language models with what the organisation knows, on Kubernetes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+# One line a command; add yours here.
+app.command("up")(cluster.up)
+app.command("down")(cluster.down)
+app.command("status")(cluster.status)
+app.command("kubectl", context_settings=cluster.PASS_THROUGH)(cluster.kubectl)
+app.command("images")(images.images)
+
+
+def main() -> None:
+    """Run a command; a failure of ours is a sentence on stderr, not a traceback."""
+    try:
+        app()
+    except LlmosError as error:
+        console.print(f"[bold red]error:[/bold red] {error.message}", markup=True, soft_wrap=True)
+        sys.exit(error.exit_code)
