@@ -1,0 +1,60 @@
+"""Models: taking weights in, exporting them to ONNX, and measuring that the export does what the original does.
+
+Everything here works in a notebook, without a cluster; docs/models.md shows how. Importing this package does not import torch: names whose
+modules need it are loaded when first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from llmos.models.compute import count_cpus
+from llmos.models.config import ModelSpec, OnnxSpec, PythonPackageSource, Task, parse_model_spec
+from llmos.models.folder import copy_model_folder, folder_layers
+from llmos.models.labels import Label, read_labels, write_labels
+from llmos.models.package import import_from_package
+from llmos.models.serving_files import build_triton_config
+
+if TYPE_CHECKING:
+    from llmos.models.network import TextNetwork, load_network
+    from llmos.models.onnx_compare import Comparison, compare, measure_invariance, measure_latency
+    from llmos.models.onnx_export import export_onnx
+
+__all__ = [
+    "Comparison",
+    "Label",
+    "ModelSpec",
+    "OnnxSpec",
+    "PythonPackageSource",
+    "Task",
+    "TextNetwork",
+    "build_triton_config",
+    "compare",
+    "copy_model_folder",
+    "count_cpus",
+    "export_onnx",
+    "folder_layers",
+    "import_from_package",
+    "load_network",
+    "measure_invariance",
+    "measure_latency",
+    "parse_model_spec",
+    "read_labels",
+    "write_labels",
+]
+
+_HEAVY = {
+    "Comparison": "onnx_compare",
+    "TextNetwork": "network",
+    "compare": "onnx_compare",
+    "export_onnx": "onnx_export",
+    "load_network": "network",
+    "measure_invariance": "onnx_compare",
+    "measure_latency": "onnx_compare",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name whose module imports torch or onnxruntime."""
+    if name in _HEAVY:
+        return getattr(import_module(f"llmos.models.{_HEAVY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

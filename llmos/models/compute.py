@@ -1,0 +1,42 @@
+"""How many processors this process may really use.
+
+In a container `os.cpu_count()` is the node's; a pod limited to two processors that starts 64 threads is slower than with two. Must not:
+import torch.
+"""
+
+import math
+import os
+from pathlib import Path
+from typing import Final
+
+__all__ = ["count_cpus"]
+
+_CGROUP: Final = Path("/sys/fs/cgroup")
+
+
+def count_cpus(cgroup: Path = _CGROUP) -> int:
+    """Return the processors this process may use: its CPU limit rounded up, at most those it may be scheduled on, at least 1.
+
+    Args:
+        cgroup: where the control groups are mounted; version 2 (`cpu.max`) and 1 (`cpu/cpu.cfs_quota_us`) are read.
+    """
+    schedulable = len(os.sched_getaffinity(0))
+    limit = _read_v2(cgroup) or _read_v1(cgroup)
+    return max(1, min(schedulable, math.ceil(limit))) if limit else schedulable
+
+
+def _read_v2(cgroup: Path) -> float | None:
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _read_v1(cgroup: Path) -> float | None:
+    try:
+        quota = int((cgroup / "cpu/cpu.cfs_quota_us").read_text())
+        period = int((cgroup / "cpu/cpu.cfs_period_us").read_text())
+        return quota / period if quota > 0 else None
+    except (OSError, ValueError, ZeroDivisionError):
+        return None

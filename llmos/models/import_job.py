@@ -1,0 +1,145 @@
+"""The Job of a `Model`: weights in, ONNX out, both pushed. Run as `python -m llmos.models.import_job`.
+
+It only joins the pieces; the version is committed by `run_job`, after everything here succeeded. Must not: decide anything about the
+content that is not in the hashed spec or in the parents.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from llmos.artifacts import MODEL_ARTIFACT, MODEL_CONFIG, Payload, Registry
+from llmos.errors import ConfigError, PermanentError
+from llmos.models.config import ModelSpec, Task, parse_model_spec
+from llmos.models.folder import build_model_config, folder_layers
+from llmos.models.labels import Label, read_labels
+from llmos.models.package import import_from_package
+from llmos.workload import JobConfig, Reporter, Result, run_job
+
+__all__ = ["import_model", "main", "tool_versions"]
+
+_CARRIED: Final = ("accuracy", "macroF1", "baselineAccuracy")
+"""Measurements of a TrainingJob that are true of its model, too."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job and return the exit code."""
+    return run_job(import_model, argv)
+
+
+def import_model(config: JobConfig, reporter: Reporter) -> Result:
+    """Make the payloads of one Model version and push them."""
+    spec = parse_model_spec(config.spec)
+    with Registry(config.artifacts.access) as registry:
+        folder, weights, carried = _take_weights(config, spec, registry, reporter)
+        # Imported late: a wrong hash or name should fail in a second, not after torch was loaded.
+        from llmos.models.network import load_network
+
+        reporter.progress("Import", 0, "loading the weights")
+        network = load_network(folder, spec.task)
+        labels = read_labels(folder) if spec.task is Task.TEXT_CLASSIFICATION else ()
+        num_parameters = sum(parameter.numel() for parameter in network.parameters())
+        measurements: dict[str, Any] = {**carried, "parameters": num_parameters, "onnx": {}}
+        measurements |= {"labels": len(labels)} if labels else {}
+        payloads = [weights]
+        for precision in spec.onnx.precisions:
+            built, onnx = _build(config, spec, registry, reporter, network=network, labels=labels, precision=precision, weights=weights)
+            measurements["onnx"][precision] = built
+            payloads.append(onnx)
+    worst = max(measurements["onnx"].values(), key=lambda values: float(values["maximumDifference"]))["maximumDifference"]
+    return Result(
+        payloads=payloads,
+        message=f"{num_parameters:,} parameters imported; the ONNX export differs from torch by at most {worst}",
+        tools=tool_versions("torch", "transformers", "onnx", "onnxscript"),
+        measurements=measurements,
+    )
+
+
+def tool_versions(*names: str) -> dict[str, str]:
+    """Return the versions of installed packages, without the build tag that tells a CPU build from a CUDA one."""
+    return {name: version(name).partition("+")[0] for name in names}
+
+
+def _take_weights(config: JobConfig, spec: ModelSpec, registry: Registry, reporter: Reporter) -> tuple[Path, Payload, Mapping[str, Any]]:
+    """Bring the weights here and see that the target repository has them.
+
+    Returns: the folder, the payload of role `weights`, and what was measured about them before.
+    """
+    folder = config.scratch / "weights"
+    if spec.source.python_package is not None:
+        import_from_package(spec.source.python_package, folder, reporter=reporter)
+        reporter.progress("Push", 0, "weights")
+        pushed = registry.push_payload(
+            config.target.repository,
+            folder_layers(folder),
+            artifact_type=MODEL_ARTIFACT,
+            config_type=MODEL_CONFIG,
+            config=build_model_config("safetensors"),
+        )
+        return folder, pushed.payload("weights", format="safetensors"), {}
+    return _take_from_training(config, spec, registry, reporter, folder)
+
+
+def _take_from_training(
+    config: JobConfig, spec: ModelSpec, registry: Registry, reporter: Reporter, folder: Path
+) -> tuple[Path, Payload, Mapping[str, Any]]:
+    parent = config.parents.get("trainingJob")
+    if parent is None:
+        raise ConfigError("spec.source is trainingJob, and parents name no trainingJob", reason="InvalidSpec")
+    trained = registry.get_version(parent.repository, parent.digest)
+    if (task := trained.provenance.spec.get("task")) != spec.task:
+        raise ConfigError(f"spec.task is {spec.task}, and the TrainingJob trained for {task}; make them the same", reason="TaskMismatch")
+    payload = trained.provenance.payload("model")
+    if payload is None:
+        raise PermanentError(f"version {parent.digest} in {parent.repository} has no model payload", reason="ChainBroken")
+    registry.fetch_payload(
+        parent.repository,
+        payload.digest,
+        folder,
+        on_progress=lambda done, total: reporter.progress("Download", 100 * done // max(total, 1)),
+    )
+    registry.copy_payload(parent.repository, config.target.repository, payload.digest)
+    carried = {name: trained.measurements[name] for name in _CARRIED if name in trained.measurements}
+    return folder, Payload("weights", payload.digest, payload.size_bytes, {"format": "safetensors"}), carried
+
+
+def _build(
+    config: JobConfig,
+    spec: ModelSpec,
+    registry: Registry,
+    reporter: Reporter,
+    *,
+    network: Any,
+    labels: Sequence[Label],
+    precision: str,
+    weights: Payload,
+) -> tuple[Mapping[str, Any], Payload]:
+    """Export one precision and push it."""
+    from llmos.models.onnx_build import build_onnx
+
+    facts = {
+        "Task": str(spec.task),
+        "Precision": precision,
+        "Architecture": type(network.model).__name__,
+        "Made from weights": weights.digest,
+        "Largest difference allowed": str(spec.onnx.maximum_difference),
+        "Longest input": f"{spec.onnx.maximum_tokens} tokens",
+    }
+    built = build_onnx(
+        network, config.scratch / "onnx" / precision, spec=spec.onnx, labels=labels, facts=facts, on_progress=reporter.progress
+    )
+    reporter.progress("Push", 50, f"ONNX {precision}")
+    pushed = registry.push_payload(
+        config.target.repository,
+        folder_layers(built.folder),
+        artifact_type=MODEL_ARTIFACT,
+        config_type=MODEL_CONFIG,
+        config=build_model_config("onnx", precision=precision),
+    )
+    return built.measurements, pushed.payload("onnx", precision=precision)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
