@@ -1,0 +1,73 @@
+"""The cluster rung: a running cluster (or one started for the tests), images, and an installation of its own beside whatever is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from llmos.local.images import ensure_images
+
+from llmos.local.cluster import Cluster, borrowed
+from llmos.local.kubectl import Kubectl
+
+from .installation import Installation
+from .world import World
+
+MAIN_NAMESPACE = "llmos-test-main"
+NAMESPACE = "llmos-test"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The running cluster, or one that lives as long as the tests."""
+    with borrowed() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster) -> Kubectl:
+    """kubectl against it."""
+    return cluster.kubectl()
+
+
+@pytest.fixture(scope="session")
+def installation(cluster: Cluster, kubectl: Kubectl) -> Iterator[Installation]:
+    """The chart, installed with the images of this checkout, watching only the namespaces of the tests."""
+    installed = Installation(
+        helm=cluster.helm(),
+        kubectl=kubectl,
+        images=ensure_images(cluster),
+        registry=cluster.registry,
+        namespaces=[MAIN_NAMESPACE, NAMESPACE],
+    )
+    installed.install()
+    try:
+        yield installed
+    finally:
+        installed.remove()
+
+
+@pytest.fixture(scope="module")
+def main_world(installation: Installation) -> Iterator[World]:
+    """The namespace in which the whole example lives, for one module of tests."""
+    with installation.world(MAIN_NAMESPACE) as world:
+        yield world
+
+
+@pytest.fixture
+def world(installation: Installation) -> Iterator[World]:
+    """A fresh namespace for one test."""
+    with installation.world(NAMESPACE) as world:
+        yield world
+
+
+@pytest.fixture
+def kill_operator(installation: Installation) -> Callable[[], None]:
+    """Kills the operator's pod at once; the Deployment starts another."""
+    return installation.kill_operator
+
+
+@pytest.fixture
+def restart_operator(installation: Installation) -> Callable[[], None]:
+    """Restarts the operator and waits until the new one is ready."""
+    return installation.restart_operator

@@ -1,0 +1,159 @@
+"""The main job on a real cluster: apply the example, become ready, ask, and check the answer; then what must stay true afterwards."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import AbstractContextManager
+from typing import Any
+
+import httpx
+import pytest
+
+from llmos.cli.demo.ask import ask, forwarded
+from llmos.cli.demo.checks import QUESTION, check_demo
+
+from .world import World, condition, example_documents, is_ready, names
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
+
+ALL = [
+    ("Model", "minilm"),
+    ("KnowledgeBase", "hpo"),
+    ("TrainingJob", "organ-system"),
+    ("Model", "organ-system"),
+    ("InferenceService", "phenotype"),
+]
+VERSIONED = ALL[:4]
+
+
+@pytest.fixture(scope="module")
+def demo(main_world: World) -> World:
+    """The healthcare example, ready."""
+    main_world.apply(*example_documents())
+    for kind, name in ALL:
+        main_world.until_ready(kind, name, timeout_s=1500)
+    return main_world
+
+
+def _digest(document: dict[str, Any]) -> str:
+    status = document["status"]
+    return str((status.get("version") or status.get("snapshot"))["digest"])
+
+
+def _forwarded(world: World) -> AbstractContextManager[str]:
+    return forwarded([*world.kubectl.argv(), "port-forward", "service/phenotype", ":8080"], environment=world.kubectl.environment())
+
+
+def _ask(world: World, text: str = QUESTION) -> dict[str, Any]:
+    with _forwarded(world) as url:
+        return ask(url, text)
+
+
+def test_the_example_becomes_ready_and_answers_with_facts_from_the_graph(demo: World) -> None:
+    objects = {(kind, name): demo.get(kind, name) for kind, name in ALL}
+    checks = check_demo(
+        answer=_ask(demo),
+        training=objects["TrainingJob", "organ-system"] or {},
+        model=objects["Model", "organ-system"] or {},
+        knowledge=objects["KnowledgeBase", "hpo"] or {},
+    )
+    assert [f"{check.title}: {check.found}" for check in checks if not check.ok] == []
+
+
+def test_each_ready_object_was_built_by_exactly_one_job(demo: World) -> None:
+    jobs = demo.list("job")
+    assert len(jobs) == len(VERSIONED), names(jobs)
+    assert {job["metadata"]["labels"]["llmos.dev/attempt"] for job in jobs} == {"0"}
+
+
+def test_triton_refuses_connections_on_the_address_of_the_pod(demo: World) -> None:
+    pod = demo.list("pod", "llmos.dev/inferenceservice=phenotype")[0]
+    for port in (8000, 8001, 8002):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((pod["status"]["podIP"], port), timeout=5)
+
+
+def test_bad_requests_are_answered_with_problem_documents(demo: World) -> None:
+    with _forwarded(demo) as url:
+        empty = httpx.post(f"{url}/v1/predict", json={})
+        long = httpx.post(f"{url}/v1/predict", json={"text": "a" * 5000})
+        raw = httpx.post(f"{url}/v2/models/model/infer", json={})
+    assert {response.headers["content-type"] for response in (empty, long)} == {"application/problem+json"}
+    assert (empty.status_code, long.status_code) == (422, 413)
+    assert raw.status_code in (403, 404)
+
+
+def test_an_operator_that_restarts_with_nothing_changed_writes_nothing(demo: World, restart_operator: Any) -> None:
+    before = {pair: (demo.get(*pair) or {})["metadata"]["resourceVersion"] for pair in ALL}
+    children = {
+        child["metadata"]["uid"]: child["metadata"]["resourceVersion"]
+        for kind in ("deployment", "service", "configmap", "job")
+        for child in demo.list(kind)
+    }
+    restart_operator()
+    time.sleep(10)
+    assert {pair: (demo.get(*pair) or {})["metadata"]["resourceVersion"] for pair in ALL} == before
+    after = {
+        child["metadata"]["uid"]: child["metadata"]["resourceVersion"]
+        for kind in ("deployment", "service", "configmap", "job")
+        for child in demo.list(kind)
+    }
+    assert after == children
+
+
+def test_status_jobs_and_pods_deleted_all_return_without_work_being_repeated(demo: World) -> None:
+    digests = {pair: _digest(demo.get(*pair) or {}) for pair in VERSIONED}
+    demo.run("delete", "jobs", "--all", "--cascade=foreground", "--wait=true")
+    for kind, name in ALL:
+        demo.run("patch", kind.lower(), name, "--subresource=status", "--type=merge", "--patch", '{"status": null}')
+    demo.run("delete", "pods", "--all", "--wait=true")
+    for kind, name in ALL:
+        demo.until_ready(kind, name, timeout_s=180)
+    assert {pair: _digest(demo.get(*pair) or {}) for pair in VERSIONED} == digests
+    assert demo.list("job") == []
+
+
+def test_a_new_snapshot_is_switched_to_without_restarting_the_pod(demo: World) -> None:
+    pods = {pod["metadata"]["uid"] for pod in demo.list("pod", "llmos.dev/inferenceservice=phenotype")}
+    knowledge = next(document for document in example_documents() if document["kind"] == "KnowledgeBase")
+    knowledge["spec"]["linking"]["minimumNameCharacters"] = 4
+    old = _digest(demo.get("KnowledgeBase", "hpo") or {})
+    demo.apply(knowledge)
+    new = _digest(
+        demo.until(
+            lambda: demo.get("KnowledgeBase", "hpo"),
+            lambda item: is_ready(item) and _digest(item) != old,
+            timeout_s=300,
+            what="the new snapshot is built",
+        )
+    )
+    began = time.monotonic()
+    demo.until(
+        lambda: demo.get("InferenceService", "phenotype"),
+        lambda item: condition(item, "SnapshotActive").get("status") == "True" and item["status"]["knowledge"][0]["digest"] == new,
+        timeout_s=60,
+        what="the service has switched",
+    )
+    assert time.monotonic() - began <= 15
+    assert _ask(demo)["knowledge"][0]["digest"] == new
+    assert {pod["metadata"]["uid"] for pod in demo.list("pod", "llmos.dev/inferenceservice=phenotype")} == pods
+
+    demo.run("patch", "knowledgebase", "hpo", "--type=merge", "--patch", f'{{"spec": {{"snapshot": {{"pinned": "{old}"}}}}}}')
+    demo.until(
+        lambda: demo.get("InferenceService", "phenotype"),
+        lambda item: item["status"]["knowledge"][0]["digest"] == old and is_ready(item),
+        timeout_s=60,
+        what="the service is back on the pinned snapshot",
+    )
+    assert _ask(demo)["knowledge"][0]["digest"] == old
+
+
+def test_two_replicas_get_a_disruption_budget_and_zero_replicas_say_so(demo: World) -> None:
+    demo.run("scale", "inferenceservice", "phenotype", "--replicas=0")
+    demo.until_reason("InferenceService", "phenotype", "ScaledToZero", timeout_s=60)
+    assert demo.list("poddisruptionbudget") == []
+    demo.run("scale", "inferenceservice", "phenotype", "--replicas=2")
+    ready = demo.until_ready("InferenceService", "phenotype", timeout_s=180)
+    assert ready["status"]["readyReplicas"] == 2
+    assert names(demo.list("poddisruptionbudget")) == {"phenotype"}

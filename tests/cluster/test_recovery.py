@@ -1,0 +1,85 @@
+"""Things die in the middle; what is wrong in the spec is said; what is missing heals. All on a real cluster with the small model."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from .world import World, condition, example_documents, is_ready
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
+
+
+def _example(kind: str, name: str, **spec: Any) -> dict[str, Any]:
+    found = next(item for item in example_documents() if item["kind"] == kind and item["metadata"]["name"] == name)
+    return {**found, "spec": {**found["spec"], **spec}}
+
+
+def test_a_wrong_checksum_stalls_with_the_expected_and_the_actual_one(world: World) -> None:
+    package = {**_example("Model", "minilm")["spec"]["source"]["pythonPackage"], "sha256": "0" * 64}
+    model = _example("Model", "minilm", source={"pythonPackage": package})
+    model["metadata"] = {"name": "wrong"}
+    world.apply(model)
+    said = world.until_reason("Model", "wrong", "ChecksumMismatch", timeout_s=240)
+    assert said["status"] == "False"
+    assert "0" * 64 in said["message"]
+    assert "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54" in said["message"]
+    assert condition(world.get("Model", "wrong"), "Stalled")["status"] == "True"
+
+
+def test_a_missing_reference_is_a_condition_and_heals_when_it_appears(world: World) -> None:
+    world.apply(_example("TrainingJob", "organ-system", suspend=True))
+    said = world.until_reason("TrainingJob", "organ-system", "DependencyNotFound", timeout_s=60)
+    assert "minilm" in said["message"]
+    world.apply(_example("KnowledgeBase", "hpo"), _example("Model", "minilm"))
+    world.until_ready("KnowledgeBase", "hpo", timeout_s=300)
+    world.until_ready("Model", "minilm", timeout_s=300)
+    world.until_reason("TrainingJob", "organ-system", "Suspended", timeout_s=60)
+
+
+def test_an_import_survives_its_pod_and_the_operator_being_killed(world: World, kill_operator: Any) -> None:
+    world.apply(_example("Model", "minilm"))
+    pod = world.until(
+        lambda: world.list("pod", "llmos.dev/model=minilm"),
+        lambda pods: any(item["status"]["phase"] == "Running" for item in pods),
+        timeout_s=120,
+        what="the import runs",
+    )[0]
+    world.run("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
+    kill_operator()
+    world.until_ready("Model", "minilm", timeout_s=300)
+    assert len(world.list("job")) == 1
+
+
+def test_a_missing_secret_is_named_in_the_parent_and_heals(world: World) -> None:
+    world.apply(
+        _example(
+            "Model", "minilm", workload={"env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "absent", "key": "token"}}}]}
+        )
+    )
+    said = world.until(
+        lambda: condition(world.get("Model", "minilm"), "Ready"),
+        lambda item: "absent" in item.get("message", ""),
+        timeout_s=90,
+        what="the missing Secret is named",
+    )
+    assert said["status"] == "False"
+    world.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "absent"}, "stringData": {"token": "x"}})
+    world.until_ready("Model", "minilm", timeout_s=300)
+
+
+def test_a_pod_that_fits_nowhere_says_why(world: World) -> None:
+    world.apply(_example("KnowledgeBase", "hpo", workload={"nodeSelector": {"no": "such-node"}}))
+    said = world.until_reason("KnowledgeBase", "hpo", "PodUnschedulable", timeout_s=90)
+    assert "node" in said["message"]
+
+
+def test_a_quota_that_is_used_up_says_so(world: World) -> None:
+    world.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})
+    time.sleep(2)  # the quota controller must have seen it, or the pod slips through
+    world.apply(_example("KnowledgeBase", "hpo"))
+    world.until_reason("KnowledgeBase", "hpo", "QuotaExceeded", timeout_s=120)
+    world.run("delete", "resourcequota", "none")
+    world.until(lambda: world.get("KnowledgeBase", "hpo"), is_ready, timeout_s=400, what="it heals when the quota is gone")
