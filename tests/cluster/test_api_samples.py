@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.cluster.cluster_access import Document, Refused, RestClient, kubeconfig
+from llmos.local.cluster import Cluster
+from tests.cluster.cluster_access import Document, Refused, RestClient
 from tests.unit.crds.crd_samples import RefusedCase, accepted, load_crds, refused, schema_of
 
 pytestmark = pytest.mark.cluster
@@ -44,8 +45,8 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
-    rest = RestClient(kubeconfig())
+def api(cluster: Cluster) -> Iterator[Api]:
+    rest = RestClient(cluster.kubeconfig)
     created = _ensure_crds(rest)
     namespace = f"llmos-api-{uuid.uuid4().hex[:8]}"
     rest.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
@@ -53,6 +54,7 @@ def api() -> Iterator[Api]:
     rest.delete(f"/api/v1/namespaces/{namespace}")
     for name in created:
         rest.delete(f"{CRD_PATH}/{name}")
+    _wait(lambda: not set(created) & _live_crds(rest).keys(), "the API server did not remove the CRDs")
     rest.close()
 
 
@@ -76,12 +78,19 @@ def _ensure_crds(rest: RestClient) -> list[str]:
         else:
             rest.create(CRD_PATH, crd)
             created.append(name)
-    deadline = time.monotonic() + 30
-    while not all(_is_established(crd) for name, crd in _live_crds(rest).items() if name in created):
-        assert time.monotonic() < deadline, "the API server did not establish the CRDs"
-        time.sleep(0.1)
+    _wait(
+        lambda: all(_is_established(crd) for name, crd in _live_crds(rest).items() if name in created),
+        "the API server did not establish the CRDs",
+    )
     time.sleep(1 if created else 0)  # established is a moment earlier than served
     return created
+
+
+def _wait(is_done: Callable[[], bool], complaint: str) -> None:
+    deadline = time.monotonic() + 60
+    while not is_done():
+        assert time.monotonic() < deadline, complaint
+        time.sleep(0.1)
 
 
 def _live_crds(rest: RestClient) -> dict[str, Document]:

@@ -56,7 +56,8 @@ def load_crds() -> dict[str, Document]:
 def schema_of(crd: Document) -> Document:
     """Return the OpenAPI schema of a CRD's only version."""
     (version,) = crd["spec"]["versions"]
-    return version["schema"]["openAPIV3Schema"]
+    schema: Document = version["schema"]["openAPIV3Schema"]
+    return schema
 
 
 def fields_of(schema: Document, path: str = "") -> Iterator[Field]:

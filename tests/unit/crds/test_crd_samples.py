@@ -1,4 +1,4 @@
-"""What the schemas accept and refuse, as far as it can be told without an API server; `tests/cluster/test_api_samples.py` asks the real one.
+"""What the schemas accept and refuse, as far as it can be told without a cluster; `tests/cluster/test_api_samples.py` asks the real one.
 
 It also holds the samples themselves to account: every field is used once, every rule and every kind of bound is broken once.
 """
