@@ -1,7 +1,7 @@
 """The chart, with a real Helm and a real API server: what may be set, what is made, what the operator may do, and what stays.
 
-Releases here are of their own: in a namespace of this module, with an image that nobody can pull, so that no second operator ever runs. What
-an operator then does is the business of the other modules.
+Releases here are of their own: in a namespace of this module, with an image that nobody can pull, so that no second operator ever runs.
+What an operator then does is the business of the other modules.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def _try_apply(kubectl: Kubectl, document: dict[str, Any]) -> bool:
         ({**REQUIRED, "queue": {"workers": 0}}, "minimum: got 0, want 1"),
         ({**REQUIRED, "logLevel": "debug"}, "value must be one of 'DEBUG', 'INFO', 'WARNING', 'ERROR'"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=lambda value: value if isinstance(value, str) else "given",
 )
 def test_bad_values_are_refused_with_a_sentence(release: Release, values: Values, sentence: str) -> None:
     with pytest.raises(HelmError) as refusal:
@@ -239,7 +239,7 @@ def test_bad_values_are_refused_with_a_sentence(release: Release, values: Values
 
 
 def test_a_chart_for_a_kubernetes_that_is_too_old_is_refused(release: Release) -> None:
-    with pytest.raises(HelmError, match="chart requires kubeVersion: >=1.30.0-0"):
+    with pytest.raises(HelmError, match=r"chart requires kubeVersion: >=1\.30\.0-0"):
         release.helm.run("template", str(CHART), "--kube-version=1.29.9", "--values=-", input=json.dumps(REQUIRED))
 
 
