@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from llmos.local.images import ensure_images
 
 from llmos.local.cluster import Cluster, borrowed
+from llmos.local.images import ensure_images
 from llmos.local.kubectl import Kubectl
-
-from .installation import Installation
-from .world import World
+from tests.cluster.installation import Installation
+from tests.cluster.world import World
 
 MAIN_NAMESPACE = "llmos-test-main"
 NAMESPACE = "llmos-test"

@@ -9,8 +9,7 @@ from typing import Any
 from llmos.cli.demo.install import chart_values, prepare_namespace
 from llmos.local.helm import Helm
 from llmos.local.kubectl import Kubectl, poll_until
-
-from .world import RELEASE, ROOT, SYSTEM_NAMESPACE, World, until
+from tests.cluster.world import RELEASE, ROOT, SYSTEM_NAMESPACE, World, until
 
 CHART = ROOT / "charts" / "llmos"
 CRDS = ("models", "knowledgebases", "trainingjobs", "inferenceservices")

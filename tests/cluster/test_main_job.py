@@ -12,8 +12,7 @@ import pytest
 
 from llmos.cli.demo.ask import ask, forwarded
 from llmos.cli.demo.checks import QUESTION, check_demo
-
-from .world import World, condition, example_documents, is_ready, names
+from tests.cluster.world import World, condition, example_documents, is_ready, names
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
 

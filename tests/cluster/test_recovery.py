@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .world import World, condition, example_documents, is_ready
+from tests.cluster.world import World, condition, example_documents, is_ready
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
