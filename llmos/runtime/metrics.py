@@ -1,0 +1,37 @@
+"""The sidecar's Prometheus metrics; Triton's own are appended where they are served.
+
+Must not: label anything with what a user sent.
+"""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["Metrics"]
+
+_BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """One registry for each app, so that tests and processes do not share counters."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter("llmos_predict_requests", "Answered requests, by HTTP status.", ["status"], registry=self.registry)
+        self.stage_s = Histogram(
+            "llmos_predict_stage_seconds", "Time of one stage of a request.", ["stage"], buckets=_BUCKETS_S, registry=self.registry
+        )
+        self.in_flight = Gauge("llmos_predict_in_flight", "Requests being answered now.", registry=self.registry)
+        self.entities = Counter("llmos_linked_entities", "Mentions found in texts.", ["knowledge"], registry=self.registry)
+        self.ready = Gauge("llmos_ready", "1 if the pod is ready.", registry=self.registry)
+        self.active = Gauge("llmos_snapshot_active", "1 for each snapshot that answers.", ["knowledge", "digest"], registry=self.registry)
+        self.switches = Counter("llmos_snapshot_switches", "Sets of snapshots that took over.", registry=self.registry)
+        self.switch_failing = Gauge(
+            "llmos_snapshot_switch_failing", "1 while the wanted snapshots cannot be served.", registry=self.registry
+        )
+        self.triton_up = Gauge("llmos_triton_metrics_up", "1 if Triton's metrics could be read.", registry=self.registry)
+
+    def render(self, server_metrics: str) -> bytes:
+        """Return everything as text, with the model server's metrics at the end."""
+        self.triton_up.set(1 if server_metrics else 0)
+        return generate_latest(self.registry) + server_metrics.encode()

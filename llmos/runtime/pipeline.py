@@ -1,0 +1,155 @@
+"""From text to answer: tokens, entities, facts, the model's output, labels. The one path that requests and readiness both take.
+
+Must not: know HTTP, or where snapshots come from. It holds no state of its own but the model's; which snapshots answer comes with the call.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from llmos.errors import PermanentError
+from llmos.knowledge import Fact, Mention, Snapshot
+from llmos.runtime.assets import Label, ModelAssets
+from llmos.runtime.model_server import ModelServer
+
+__all__ = ["ActiveSnapshot", "Answer", "GroundedFact", "LinkedMention", "Pipeline", "ScoredLabel", "Timings"]
+
+_TOP_LABELS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveSnapshot:
+    """A snapshot that answers."""
+
+    name: str
+    """The KnowledgeBase's name."""
+
+    digest: str
+    """Its version digest."""
+
+    snapshot: Snapshot
+    golden_text: str
+    """A name this snapshot finds in itself; readiness asks with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredLabel:
+    """A label and its share of the softmax."""
+
+    label: Label
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedMention:
+    """A mention and the knowledge base that knows it."""
+
+    mention: Mention
+    knowledge: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroundedFact:
+    """A fact and the knowledge base that states it."""
+
+    fact: Fact
+    knowledge: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds spent."""
+
+    link_s: float
+    facts_s: float
+    model_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Everything one request gets."""
+
+    labels: Sequence[ScoredLabel]
+    """Best first; empty for an embedding."""
+
+    embedding: Sequence[float] | None
+    mentions: Sequence[LinkedMention]
+    facts: Sequence[GroundedFact]
+    knowledge: Sequence[ActiveSnapshot]
+    timings: Timings
+
+
+class Pipeline:
+    """Answers questions with one model."""
+
+    def __init__(self, assets: ModelAssets, server: ModelServer, *, maximum_facts: int) -> None:
+        """Load the tokenizer.
+
+        Raises: PermanentError (InvalidSource) if it is unusable.
+        """
+        self._assets = assets
+        self._server = server
+        self._maximum_facts = maximum_facts
+        try:
+            self._tokenizer = Tokenizer.from_file(str(assets.tokenizer))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise PermanentError(
+                f"the model's tokenizer.json is unusable: {error}; import the Model anew", reason="InvalidSource"
+            ) from error
+        # The file may carry the padding and truncation of some training run; serving has its own.
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length=assets.maximum_tokens)
+
+    async def answer(self, text: str, knowledge: Sequence[ActiveSnapshot], *, timeout_s: float, request_id: str) -> Answer:
+        """Answer one text with these snapshots; errors as `ModelServer.infer`."""
+        started = time.perf_counter()
+        mentions = [LinkedMention(mention, active.name) for active in knowledge for mention in active.snapshot.link(text)]
+        linked = time.perf_counter()
+        facts = self._facts(mentions, knowledge)
+        grounded = time.perf_counter()
+        output = await self._server.infer(self._tensors(text), self._assets.output, timeout_s=timeout_s, request_id=request_id)
+        labels, embedding = self._read(output)
+        ended = time.perf_counter()
+        return Answer(
+            labels=labels,
+            embedding=embedding,
+            mentions=mentions,
+            facts=facts,
+            knowledge=tuple(knowledge),
+            timings=Timings(linked - started, grounded - linked, ended - grounded, ended - started),
+        )
+
+    def _facts(self, mentions: Sequence[LinkedMention], knowledge: Sequence[ActiveSnapshot]) -> list[GroundedFact]:
+        """Collect each entity's facts once, and each fact once: two entities of a text often stand in the same one."""
+        snapshots = {active.name: active.snapshot for active in knowledge}
+        facts: dict[GroundedFact, None] = {}
+        for name, id in dict.fromkeys((item.knowledge, item.mention.id) for item in mentions):
+            for fact in snapshots[name].facts(id, self._maximum_facts):
+                facts[GroundedFact(fact, name)] = None
+        return list(facts)
+
+    def _tensors(self, text: str) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return the model's inputs, each int64 [1, tokens]."""
+        encoding = self._tokenizer.encode(text)
+        rows = {"input_ids": encoding.ids, "attention_mask": encoding.attention_mask, "token_type_ids": encoding.type_ids}
+        return {name: np.asarray([rows[name]], dtype=np.int64) for name in self._assets.inputs}
+
+    def _read(self, output: np.ndarray[Any, Any]) -> tuple[list[ScoredLabel], list[float] | None]:
+        """Turn the model's one row into scored labels, or an embedding."""
+        row = np.asarray(output, dtype=np.float64)
+        if row.ndim != 2 or row.shape[0] != 1 or not np.isfinite(row).all():
+            raise PermanentError(f"the model's output has the shape {list(row.shape)} or is not finite", reason="InvalidSource")
+        if self._assets.labels is None:
+            return [], [float(value) for value in row[0]]
+        if row.shape[1] != len(self._assets.labels):
+            raise PermanentError(f"the model gives {row.shape[1]} scores for {len(self._assets.labels)} labels", reason="InvalidSource")
+        shifted = np.exp(row[0] - row[0].max())
+        scores = shifted / shifted.sum()
+        # By score, then by id: two equal scores must not depend on the order of the list.
+        ranked = sorted(zip(self._assets.labels, scores, strict=True), key=lambda pair: (-pair[1], pair[0].id))
+        return [ScoredLabel(label, float(score)) for label, score in ranked[:_TOP_LABELS]], None
