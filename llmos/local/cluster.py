@@ -2,6 +2,7 @@
 
 CLUSTER=current    start nothing local; use KUBECONFIG (or ~/.kube/config) and its current context
 LLMOS_REGISTRY     with CLUSTER=current: the registry that this machine and that cluster both reach, as host[:port]
+    LLMOS_REGISTRY_TLS=1    with CLUSTER=current: that registry speaks HTTPS
 """
 
 import os
@@ -29,6 +30,8 @@ class Cluster:
     registry: str
     """host[:port], the same name from laptop, node and pod."""
     is_local: bool
+    plain_http: bool = True
+    """Whether the registry speaks HTTP without TLS."""
 
     def kubectl(self, namespace: str | None = None) -> Kubectl:
         """Return a client; another's cluster is spoken to with the user's own kubectl if there is one."""
@@ -83,4 +86,4 @@ def _current(environment: Mapping[str, str]) -> Cluster:
             "CLUSTER=current needs LLMOS_REGISTRY: the registry, as host[:port], that this machine pushes to and that cluster pulls from",
             reason="InvalidSetting",
         )
-    return Cluster(Path(kubeconfig), registry, is_local=False)
+    return Cluster(Path(kubeconfig), registry, is_local=False, plain_http=environment.get("LLMOS_REGISTRY_TLS", "") != "1")
