@@ -5,6 +5,7 @@ import sys
 import typer
 
 from llmos.cli import cluster, images
+from llmos.cli.demo import demo
 from llmos.errors import LlmosError
 from llmos.local.progress import console
 
@@ -23,6 +24,7 @@ app.command("down")(cluster.down)
 app.command("status")(cluster.status)
 app.command("kubectl", context_settings=cluster.PASS_THROUGH)(cluster.kubectl)
 app.command("images")(images.images)
+app.command("demo")(demo)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ def test_each_fault_is_found_by_its_own_check(path: tuple[str, ...], value: Any,
 
 
 def test_the_answer_is_drawn_with_its_label_entities_facts_and_digests() -> None:
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=160, record=True, file=io.StringIO())
     console.print(render_answer(QUESTION, _world()["answer"]))
     drawn = console.export_text()
     for expected in ("Abnormality of the nervous system", "HP:0001250", "is_a", "2025-01-16", MODEL, SNAPSHOT):
