@@ -8,6 +8,11 @@ from llmos.local.settings import BRIDGE, CLUSTER_DOMAIN, NODE_ADDRESS, NODE_NAME
 __all__ = ["PAUSE_IMAGE", "render_configuration"]
 
 PAUSE_IMAGE = "llmos.local/pause:1"
+_REGISTRY_HOST = f'''server = "http://{REGISTRY}"
+[host."http://{REGISTRY}"]
+  capabilities = ["pull", "resolve"]
+'''
+"""containerd 1.6 takes a file without a [host] for broken, and then speaks TLS."""
 
 
 def render_configuration(settings: LocalSettings, *, may_raise_oom_score: bool) -> dict[Path, str]:
@@ -15,7 +20,7 @@ def render_configuration(settings: LocalSettings, *, may_raise_oom_score: bool) 
     config = settings.config
     return {
         config / "containerd.toml": _containerd(settings, may_raise_oom_score=may_raise_oom_score),
-        config / "certs.d" / REGISTRY / "hosts.toml": f'server = "http://{REGISTRY}"\n',
+        config / "certs.d" / REGISTRY / "hosts.toml": _REGISTRY_HOST,
         config / "cni" / "10-llmos.conflist": _cni(settings),
         config / "kubelet.yaml": _kubelet(settings),
         config / "kube-proxy.yaml": _kube_proxy(settings),
