@@ -6,6 +6,7 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from llmos.local.cluster import ensure, is_current
@@ -62,10 +63,11 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
         }
         sys.stdout.write(json.dumps(document, indent=1) + "\n")
     else:
-        table = Table("component", "pid", "health", "address", "log", box=None)
+        table = Table("component", "pid", "health", "address", box=None)
         for component in components:
-            health = "[green]healthy[/green]" if component.problem is None else f"[red]{component.problem}[/red]"
-            table.add_row(component.name, str(component.pid or "-"), health, component.address, str(component.log))
+            problem = component.problem
+            health = "[green]healthy[/green]" if problem is None else f"[red]{escape(problem)}[/red]; its log: {component.log}"
+            table.add_row(component.name, str(component.pid or "-"), health, component.address)
         console.print(table)
     raise typer.Exit(0 if healthy else 1)
 
