@@ -1,0 +1,107 @@
+"""The init container: what lies where afterwards, and what the pod says when it cannot."""
+
+import json
+
+import pytest
+
+from llmos.errors import EXIT_PERMANENT, EXIT_RETRY
+from llmos.knowledge import Snapshot
+from llmos.runtime.assets import load_assets
+from tests.unit.runtime.conftest import Pod
+
+
+def test_model_and_snapshot_lie_where_triton_and_the_sidecar_look(pod: Pod):
+    knowledge = pod.push_knowledge()
+    pod.configure(pod.push_model(), knowledge)
+    assert pod.fetch() == 0
+    repository = pod.paths.repository / "model"
+    assert sorted(path.relative_to(repository).as_posix() for path in repository.rglob("*") if path.is_file()) == [
+        "1/model.onnx",
+        "1/model.onnx.data",
+        "config.pbtxt",
+    ]
+    assets = load_assets(pod.paths.assets)
+    assert (assets.task, assets.output, assets.maximum_tokens) == ("TextClassification", "logits", 16)
+    with Snapshot.open(pod.folder / "knowledge" / knowledge.digest.removeprefix("sha256:")) as snapshot:
+        assert snapshot.counts["entities"] == 8
+    assert pod.termination()["reason"] == "Fetched"
+
+
+def test_running_again_changes_nothing_and_half_written_folders_are_replaced(pod: Pod):
+    pod.configure(pod.push_model(), pod.push_knowledge())
+    (pod.paths.models / "repository.new" / "model").mkdir(parents=True)
+    (pod.paths.models / "repository.new" / "model" / "junk").write_text("half")
+    assert pod.fetch() == 0
+    before = sorted(str(path) for path in pod.folder.rglob("*"))
+    assert pod.fetch() == 0
+    assert sorted(str(path) for path in pod.folder.rglob("*")) == before
+    assert not list(pod.paths.models.rglob("junk"))
+
+
+def test_an_embedding_model_has_no_labels(pod: Pod):
+    pod.configure(pod.push_model(task="FeatureExtraction", labels=None))
+    assert pod.fetch() == 0
+    assert load_assets(pod.paths.assets).output == "embedding"
+
+
+def test_a_missing_precision_is_named_with_those_that_exist(pod: Pod):
+    pod.configure(pod.push_model(), precision="Int8")
+    assert pod.fetch() == EXIT_PERMANENT
+    assert pod.termination()["reason"] == "PrecisionMissing"
+    assert "organ-system has no precision Int8, only Float32" in pod.termination()["message"]
+
+
+@pytest.mark.parametrize(
+    ("push", "reason", "words"),
+    [
+        ({"task": "FeatureExtraction"}, "TaskMismatch", "has the task FeatureExtraction, and its files are those of TextClassification"),
+        ({"leave_out": "tokenizer.json"}, "InvalidSource", "lacks the file tokenizer.json"),
+        (
+            {"labels": [{"id": "a", "name": "A"}] * 2},
+            "InvalidSource",
+            "labels.json is unusable: it must hold at least one label, and each id once",
+        ),
+        ({"labels": [{"name": "A"}]}, "InvalidSource", "each label needs id and name"),
+    ],
+    ids=["wrong task", "no tokenizer", "a label twice", "a label without id"],
+)
+def test_an_unusable_model_is_refused_by_name(pod: Pod, push, reason, words):
+    pod.configure(pod.push_model(**push))
+    assert pod.fetch() == EXIT_PERMANENT
+    assert pod.termination()["reason"] == reason
+    assert words in pod.termination()["message"]
+
+
+def test_a_digest_that_is_not_there_is_retried(pod: Pod):
+    model = pod.push_model()
+    pod.configure(model)
+    config = json.loads(pod.paths.config.read_text())
+    config["model"]["digest"] = "sha256:" + "0" * 64
+    pod.paths.config.write_text(json.dumps(config))
+    assert pod.fetch() == EXIT_RETRY
+    assert pod.termination()["reason"] == "DigestNotFound"
+
+
+def test_a_model_given_as_knowledge_is_refused(pod: Pod):
+    model = pod.push_model()
+    pod.configure(model, model)
+    text = pod.paths.active.read_text().replace("knowledgebase/hpo", "model/organ-system")
+    pod.paths.active.write_text(text)
+    assert pod.fetch() == EXIT_PERMANENT
+    assert "is a version of a Model, not of a KnowledgeBase" in pod.termination()["message"]
+
+
+def test_a_verified_snapshot_opens_without_the_registry(pod: Pod):
+    pod.configure(pod.push_model(), pod.push_knowledge())
+    assert pod.fetch() == 0
+    before = len(pod.memory.requests)
+    service = pod.service()
+    with service.knowledge._open_one(load_first(pod)).snapshot as snapshot:
+        assert snapshot.name("HP:0001250") == "Seizure"
+    assert len(pod.memory.requests) == before
+
+
+def load_first(pod: Pod):
+    from llmos.workload import load_knowledge_config
+
+    return load_knowledge_config(pod.paths.active).knowledge[0]

@@ -1,0 +1,128 @@
+"""Our backend for Triton, with a real ONNX Runtime and a fake of Triton's module: batching, errors, options."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from llmos.runtime import triton
+from tests.unit.runtime.tiny_onnx import CONFIG, write_tiny_onnx
+
+
+class Tensor:
+    def __init__(self, name: str, array: np.ndarray) -> None:
+        self.name = name
+        self.array = array
+
+    def as_numpy(self) -> np.ndarray:
+        return self.array
+
+
+class Request:
+    def __init__(self, *outputs: str, **inputs: list) -> None:
+        self.tensors = {name: Tensor(name, np.asarray(value)) for name, value in inputs.items()}
+        self.outputs = outputs or ("logits",)
+
+    def requested_output_names(self) -> tuple[str, ...]:
+        return self.outputs
+
+
+UTILS = SimpleNamespace(
+    Tensor=Tensor,
+    TritonError=lambda words: words,
+    InferenceResponse=lambda output_tensors, error=None: SimpleNamespace(tensors=output_tensors, error=error),
+    get_input_tensor_by_name=lambda request, name: request.tensors.get(name),
+)
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch):
+    """The file as Triton loads it: by path."""
+    monkeypatch.setitem(sys.modules, "triton_python_backend_utils", UTILS)
+    path = Path(triton.__file__).with_name("triton_backend") / "model.py"
+    spec = importlib.util.spec_from_file_location("triton_onnxruntime_backend", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def model(backend, tmp_path: Path):
+    write_tiny_onnx(tmp_path / "1" / "model.onnx")
+    made = backend.TritonPythonModel()
+    made.initialize({"model_config": json.dumps(CONFIG), "model_repository": str(tmp_path), "model_version": "1"})
+    return made
+
+
+def request(ids: list[list[int]]) -> Request:
+    return Request(input_ids=ids, attention_mask=np.ones_like(ids))
+
+
+def logits(response) -> list[list[float]]:
+    assert response.error is None
+    (tensor,) = response.tensors
+    assert (tensor.name, tensor.array.dtype) == ("logits", np.float32)
+    return tensor.array.tolist()
+
+
+def test_requests_of_one_shape_run_together_and_others_apart_and_each_gets_its_rows(model):
+    calls = []
+    run = model.session.run
+    model.session = SimpleNamespace(run=lambda names, feed: calls.append(feed["input_ids"].shape) or run(names, feed))
+    responses = model.execute([request([[1, 2]]), request([[3, 4, 5]]), request([[5, 6], [7, 8]])])
+    assert sorted(calls) == [(1, 3), (3, 2)]
+    # The tiny model's first logit is the sum of the ids, its second their number.
+    assert [logits(response) for response in responses] == [[[3, 2]], [[12, 3]], [[11, 2], [15, 2]]]
+
+
+def test_a_bad_request_gets_its_own_error_and_the_others_an_answer(model):
+    responses = model.execute(
+        [
+            request([[1, 2]]),
+            Request(input_ids=[[1]]),
+            Request(input_ids=[[1]], attention_mask=[[1], [1]]),
+            request([[9999]]),
+        ]
+    )
+    assert logits(responses[0]) == [[3, 2]]
+    assert "the input attention_mask is missing" in responses[1].error
+    assert "different batch sizes" in responses[2].error
+    assert responses[3].error
+
+
+def test_only_the_wanted_outputs_are_returned(model):
+    (response,) = model.execute([Request("other", input_ids=[[1]], attention_mask=[[1]])])
+    assert (response.tensors, response.error) == ([], None)
+
+
+def test_a_config_that_names_what_the_model_lacks_is_refused_at_load(backend, tmp_path: Path):
+    write_tiny_onnx(tmp_path / "1" / "model.onnx")
+    config = CONFIG | {"output": [{"name": "embedding"}]}
+    with pytest.raises(ValueError, match=r"config.pbtxt names the outputs \['embedding'\], model.onnx has \['logits'\]"):
+        backend.TritonPythonModel().initialize(
+            {"model_config": json.dumps(config), "model_repository": str(tmp_path), "model_version": "1"}
+        )
+
+
+def test_threads_and_optimisation_come_from_the_config(backend):
+    config = {
+        "parameters": {"intra_op_thread_count": {"string_value": "3"}, "execution_mode": {"string_value": "1"}},
+        "optimization": {"graph": {"level": 1}},
+    }
+    options = backend.session_options(config)
+    assert options.intra_op_num_threads == 3
+    assert options.execution_mode == onnxruntime.ExecutionMode.ORT_PARALLEL
+    assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+
+
+@pytest.mark.parametrize(("text", "expected"), [("max 100000", None), ("150000 100000", 2), ("50000 100000", 1)])
+def test_without_a_number_of_threads_the_containers_limit_counts(backend, tmp_path, monkeypatch, text, expected):
+    (tmp_path / "cpu.max").write_text(text)
+    monkeypatch.setattr(backend, "_CGROUP_LIMIT", tmp_path / "cpu.max")
+    monkeypatch.setattr(backend.os, "sched_getaffinity", lambda _pid: set(range(8)))
+    assert backend.session_options({}).intra_op_num_threads == (expected or 8)

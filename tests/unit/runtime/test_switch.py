@@ -1,0 +1,139 @@
+"""Switching snapshots while serving: whole sets, verified first, the old one until then."""
+
+import asyncio
+import json
+
+import pytest
+
+from llmos.runtime.app import Service
+from tests.unit.knowledge.conftest import OBO
+from tests.unit.runtime.conftest import Pod, http_client
+
+OTHER = OBO.replace('synonym: "Large head" EXACT layperson []', 'synonym: "Big head" EXACT layperson []')
+
+
+async def entities(service: Service, text: str = "large head, big head") -> list[str]:
+    async with http_client(service) as client:
+        return [entity["text"] for entity in (await client.post("/v1/predict", json={"text": text})).json()["entities"]]
+
+
+async def eventually(is_so) -> None:
+    for _ in range(500):
+        if is_so():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come true within five seconds")
+
+
+async def test_a_new_snapshot_is_fetched_verified_and_answers(pod: Pod, service: Service):
+    assert await entities(service) == ["large head"]
+    second = pod.push_knowledge(OTHER)
+    pod.activate(second)
+    assert await service.knowledge.step()
+    assert await entities(service) == ["big head"]
+    assert [item.digest for item in service.knowledge.current] == [second.digest]
+    assert pod.reporter.reports[-1]["knowledge"] == [{"name": "hpo", "digest": second.digest}]
+
+
+async def test_following_the_file_switches_by_itself(pod: Pod, service: Service):
+    second = pod.push_knowledge(OTHER)
+    task = asyncio.create_task(service.knowledge.follow(interval_s=0.01))
+    pod.activate(second)
+    await eventually(lambda: service.knowledge.current[0].digest == second.digest)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_going_back_needs_no_registry(pod: Pod, service: Service):
+    first = service.knowledge.current[0].digest
+    active = pod.paths.active.read_text()
+    pod.activate(pod.push_knowledge(OTHER))
+    assert await service.knowledge.step()
+    asked = len(pod.memory.requests)
+    pod.paths.active.write_text(active)
+    assert await service.knowledge.step()
+    assert service.knowledge.current[0].digest == first
+    assert len(pod.memory.requests) == asked
+
+
+@pytest.mark.parametrize("trouble", ["registry", "digest", "damage", "golden", "yaml"])
+async def test_when_a_switch_fails_the_old_snapshot_keeps_serving_and_the_reason_is_shown(pod: Pod, service: Service, trouble):
+    second = pod.push_knowledge(OTHER)
+    pod.activate(second)
+    words = {"registry": "registry", "digest": "not in", "damage": "", "golden": "does not answer", "yaml": "cannot be read as YAML"}[
+        trouble
+    ]
+    if trouble == "registry":
+        pod.memory.failures = [503] * 100
+    elif trouble == "digest":
+        pod.paths.active.write_text(pod.paths.active.read_text().replace(second.digest, "sha256:" + "0" * 64))
+    elif trouble == "damage":
+        for key, content in list(pod.memory.blobs.items()):
+            if content.startswith(b"SQLite format 3"):
+                pod.memory.blobs[key] = content[:-1] + bytes([content[-1] ^ 1])
+    elif trouble == "golden":
+        pod.server.live = False
+    else:
+        pod.paths.active.write_text("knowledge: [")
+    reports = len(pod.reporter.reports)
+    assert not await service.knowledge.step()
+    pod.server.live = True
+    assert await entities(service) == ["large head"]
+    assert len(pod.reporter.reports) == reports, "only what answers is reported"
+    async with http_client(service) as client:
+        status = (await client.get("/v1/status")).json()
+        assert "llmos_snapshot_switch_failing 1.0" in (await client.get("/metrics")).text
+    assert status["ready"] is True
+    assert words in status["switchError"]
+    assert status["switchError"]
+
+
+async def test_a_failed_switch_succeeds_when_the_trouble_is_over(pod: Pod, service: Service):
+    second = pod.push_knowledge(OTHER)
+    pod.activate(second)
+    pod.memory.failures = [503] * 100
+    assert not await service.knowledge.step()
+    pod.memory.failures = []
+    assert await service.knowledge.step()
+    assert service.knowledge.state.error == ""
+    assert await entities(service) == ["big head"]
+
+
+async def test_requests_under_way_finish_with_the_snapshot_they_started_with(pod: Pod, service: Service):
+    pod.server.delay_s = 0.2
+    first = service.knowledge.current[0].digest
+    async with http_client(service) as client:
+        request = asyncio.create_task(client.post("/v1/predict", json={"text": "large head"}))
+        await asyncio.sleep(0.05)
+        pod.server.delay_s = 0.0
+        pod.activate(pod.push_knowledge(OTHER))
+        assert await service.knowledge.step()
+        answer = (await request).json()
+    assert answer["knowledge"] == [{"name": "hpo", "digest": first}]
+    assert [entity["text"] for entity in answer["entities"]] == ["large head"]
+
+
+async def test_what_was_replaced_twice_is_closed_and_its_space_freed(pod: Pod, service: Service):
+    service.knowledge._retire_after_s = 0.0
+    folders = []
+    for obo in (OTHER, OBO.replace("Large head", "Huge head")):
+        folders.append(pod.paths.snapshot(service.knowledge.current[0].digest))
+        pod.activate(pod.push_knowledge(obo))
+        assert await service.knowledge.step()
+    await eventually(lambda: not folders[0].exists())
+    assert folders[1].exists(), "the previous one is kept"
+
+
+async def test_serving_without_knowledge_is_possible(pod: Pod, service: Service):
+    pod.activate()
+    assert await service.knowledge.step()
+    assert await entities(service) == []
+    assert service.readiness.is_ready
+
+
+async def test_a_name_that_stands_twice_is_refused(pod: Pod, service: Service):
+    document = json.loads(pod.paths.active.read_text())
+    document["knowledge"] *= 2
+    pod.paths.active.write_text(json.dumps(document))
+    assert not await service.knowledge.step()
+    assert "each knowledge base may stand once" in service.knowledge.state.error
