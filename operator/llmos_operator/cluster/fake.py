@@ -1,0 +1,162 @@
+"""An in-memory cluster behind the port, for tests: versions, uids, merge patches, ownership of applied fields, failures on request.
+
+Must not: imitate controllers (tests set a Deployment's status themselves) or default fields. It records every request, because "zero
+writes" is a promise that is tested by counting.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from llmos_operator.cluster.port import ClusterRefused, ObjectExists, TokenIdentity
+from llmos_operator.names import Json, ObjectKey
+
+__all__ = ["FakeCluster"]
+
+
+class FakeCluster:
+    """A cluster of dicts."""
+
+    def __init__(self) -> None:
+        self.objects: dict[ObjectKey, Json] = {}
+        self.requests: list[tuple[str, ObjectKey]] = []
+        self.failures: list[tuple[str, str, Exception]] = []
+        """(verb, kind, error): raised once each, in this order, by the first matching request."""
+        self.events: dict[str, list[Json]] = {}
+        self.tokens: dict[str, TokenIdentity] = {}
+        self.watcher: Callable[[str, Json], None] = lambda _type, _body: None
+        """Called with ADDED, MODIFIED or DELETED, as a watch would be."""
+        self._applied: dict[ObjectKey, Json] = {}
+        self._version = 0
+
+    @property
+    def writes(self) -> list[tuple[str, ObjectKey]]:
+        """The requests that change something."""
+        return [request for request in self.requests if request[0] not in ("get", "list")]
+
+    def put(self, body: Json) -> Json:
+        """Set an object as somebody else would: no request is recorded; missing uid and version are given."""
+        key = ObjectKey.of(body)
+        existed = key in self.objects
+        stored = copy.deepcopy(body)
+        stored["metadata"].setdefault("uid", f"uid-{key.kind}-{key.name}".lower())
+        return self._store("MODIFIED" if existed else "ADDED", stored)
+
+    def change(self, key: ObjectKey, **fields: Any) -> Json:
+        """Replace top-level fields of an object as a controller or a user would; a new spec is a new generation."""
+        body = copy.deepcopy(self.objects[key])
+        if fields.get("spec", body.get("spec")) != body.get("spec"):
+            body["metadata"]["generation"] = body["metadata"].get("generation", 1) + 1
+        return self._store("MODIFIED", {**body, **fields})
+
+    def remove(self, key: ObjectKey) -> None:
+        """Delete an object as somebody else would."""
+        self.watcher("DELETED", self.objects.pop(key))
+        self._applied.pop(key, None)
+
+    async def get(self, key: ObjectKey) -> Json | None:
+        """Return the object, or None."""
+        self._request("get", key)
+        return copy.deepcopy(self.objects.get(key))
+
+    async def create(self, body: Json) -> Json:
+        """Create it, or raise ObjectExists."""
+        key = ObjectKey.of(body)
+        self._request("create", key)
+        if key in self.objects:
+            raise ObjectExists("there is an object of this name already", reason="NameConflict", key=key, status=409)
+        self._version += 1
+        stored = copy.deepcopy(body)
+        stored["metadata"].update({"uid": f"uid-{self._version}", "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z"})
+        self._applied[key] = copy.deepcopy(body)
+        return self._store("ADDED", stored)
+
+    async def apply(self, body: Json) -> Json:
+        """Merge the body in; what was applied before and is not any more goes."""
+        key = ObjectKey.of(body)
+        self._request("apply", key)
+        if key not in self.objects:
+            return await self.create(body)
+        live = copy.deepcopy(self.objects[key])
+        stored = _merged(_without(live, self._applied.get(key, {}), body), body)
+        if stored.get("spec") != live.get("spec"):
+            stored["metadata"]["generation"] = live["metadata"].get("generation", 1) + 1
+        self._applied[key] = copy.deepcopy(body)
+        return self._store("MODIFIED", stored)
+
+    async def patch(self, key: ObjectKey, body: Json) -> Json | None:
+        """Merge-patch the object."""
+        return self._patch("patch", key, body)
+
+    async def patch_status(self, key: ObjectKey, body: Json) -> Json | None:
+        """Merge-patch the status."""
+        return self._patch("patch_status", key, {"status": body["status"]})
+
+    async def delete(self, key: ObjectKey, *, uid: str) -> None:
+        """Delete it, if it is this very object."""
+        self._request("delete", key)
+        live = self.objects.get(key)
+        if live and live["metadata"]["uid"] == uid:
+            self.remove(key)
+
+    async def list_events(self, namespace: str, uid: str, *, limit: int) -> list[Json]:
+        """Return the Events a test has set for this uid."""
+        self._request("list", ObjectKey("Event", namespace, uid))
+        return self.events.get(uid, [])[:limit]
+
+    async def review_token(self, token: str, *, audience: str) -> TokenIdentity | None:
+        """Return the identity a test has set for this token."""
+        self._request("create", ObjectKey("TokenReview", "", audience))
+        return self.tokens.get(token)
+
+    def _request(self, verb: str, key: ObjectKey) -> None:
+        self.requests.append((verb, key))
+        for index, (wanted, kind, error) in enumerate(self.failures):
+            if wanted == verb and kind == key.kind:
+                del self.failures[index]
+                raise error
+
+    def _patch(self, verb: str, key: ObjectKey, body: Json) -> Json | None:
+        self._request(verb, key)
+        if key not in self.objects:
+            return None
+        live = self.objects[key]
+        if body.get("metadata", {}).get("uid", live["metadata"]["uid"]) != live["metadata"]["uid"]:
+            raise ClusterRefused("the uid is another", reason="InvalidSpec", key=key, status=409)
+        return self._store("MODIFIED", _merge_patched(live, body))
+
+    def _store(self, change: str, body: Json) -> Json:
+        self._version += 1
+        body["metadata"]["resourceVersion"] = str(self._version)
+        self.objects[ObjectKey.of(body)] = body
+        self.watcher(change, copy.deepcopy(body))
+        return copy.deepcopy(body)
+
+
+def _merged(live: Any, wanted: Any) -> Any:
+    if isinstance(live, dict) and isinstance(wanted, dict):
+        return {**live, **{name: _merged(live.get(name), value) for name, value in wanted.items()}}
+    return copy.deepcopy(wanted)
+
+
+def _without(live: Any, before: Any, wanted: Any) -> Any:
+    """Drop from `live` what we applied before and no longer want."""
+    if not (isinstance(live, dict) and isinstance(before, dict) and isinstance(wanted, dict)):
+        return live
+    return {
+        name: _without(value, before.get(name), wanted.get(name)) if name in wanted else value
+        for name, value in live.items()
+        if name in wanted or name not in before
+    }
+
+
+def _merge_patched(live: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return copy.deepcopy(patch)
+    result = dict(live) if isinstance(live, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = _merge_patched(result.get(name), value)
+    return result

@@ -1,0 +1,53 @@
+"""What builders need besides a custom resource: the installation, and where artifacts of resolved references are.
+
+Must not: hold a client.
+"""
+
+from dataclasses import dataclass
+
+from llmos.artifacts import Repository
+from llmos_operator.names import Json, ObjectKey
+from llmos_operator.settings import Settings
+
+__all__ = ["Installation", "Source", "repository_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The settings, and the CA of the report endpoint as read at start."""
+
+    settings: Settings
+    report_ca: str | None = None
+    """PEM; None switches reports off."""
+
+    def artifacts_config(self) -> Json:
+        """Return how a pod reaches the registry."""
+        artifacts = self.settings.artifacts
+        return {
+            "plainHTTP": artifacts.plain_http,
+            "caFile": "/etc/llmos/registry-ca/ca.crt" if artifacts.ca_secret_name else None,
+            "credentialsFile": "/etc/llmos/registry/config.json" if artifacts.credentials_secret_name else None,
+        }
+
+    def report_config(self) -> Json | None:
+        """Return where a pod reports, or None."""
+        if not self.settings.report.url or self.report_ca is None:
+            return None
+        return {"url": self.settings.report.url, "caBundle": self.report_ca, "tokenFile": "/var/run/llmos/report/token"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A version of another object: its repository and digest."""
+
+    repository: str
+    digest: str
+
+    def to_json(self) -> Json:
+        """Return the form of a workload's config."""
+        return {"repository": self.repository, "digest": self.digest}
+
+
+def repository_of(root: Repository, key: ObjectKey) -> Repository:
+    """Return `<root>/<namespace>/<kind>/<name>`."""
+    return root.child(key.namespace, key.kind.lower(), key.name)

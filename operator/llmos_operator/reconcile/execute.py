@@ -1,0 +1,93 @@
+"""Carrying out a Plan: actions in order, then one status write. Dumb on purpose.
+
+Owns: remembering answers in the cache (read your own writes), adopting what turns out to be ours already. Must not: decide.
+"""
+
+import logging
+
+from llmos_operator.cluster import Cache, ClusterClient, ObjectExists
+from llmos_operator.desired import differs
+from llmos_operator.names import Json, ObjectKey
+from llmos_operator.reconcile.plan import Action, Apply, Create, Delete, Patch, Plan
+from llmos_operator.reconcile.subject import Subject
+from llmos_operator.status.conditions import status_patch
+
+__all__ = ["Executor"]
+
+logger = logging.getLogger(__name__)
+
+
+class Executor:
+    """Does what a plan says."""
+
+    def __init__(self, client: ClusterClient, cache: Cache) -> None:
+        self._client = client
+        self._cache = cache
+        self.tolerated: dict[ObjectKey, str] = {}
+        """Child → fingerprint that somebody's admission changes after every apply; see ServiceObserved.tolerated."""
+
+    async def execute(self, plan: Plan, subject: Subject) -> None:
+        """Carry it out.
+
+        Raises: ClusterError; what was done before it stays done, and the next pass sees it.
+        """
+        for action in plan.actions:
+            await self._do(action, subject)
+        if plan.status is not None:
+            await self.write_status(subject, plan.status)
+
+    async def write_status(self, subject: Subject, status: Json) -> None:
+        """Write what changed of the status, if anything did."""
+        patch = status_patch(subject.status, status)
+        if not patch:
+            return
+        # The uid makes sure that an object created anew under this name does not get the old one's status.
+        answer = await self._client.patch_status(subject.key, {"metadata": {"uid": subject.uid}, "status": patch})
+        if answer is None:
+            return
+        self._cache.upsert(answer)
+        if lost := differs(status, answer.get("status", {})):
+            logger.error("%s: the API server dropped status%s; are the CRDs of this version?", subject.key, lost)
+
+    async def _do(self, action: Action, subject: Subject) -> None:
+        match action:
+            case Create(body):
+                await self._create(body, subject)
+            case Apply(body, why):
+                logger.info("%s: applying %s, because %s differs", subject.key, ObjectKey.of(body), why)
+                await self._apply(body)
+            case Patch(key, body):
+                answer = await self._client.patch(key, body)
+                if answer is None:
+                    self._cache.discard(key)
+                else:
+                    self._cache.upsert(answer)
+            case Delete(key, uid):
+                await self._client.delete(key, uid=uid)
+                self._cache.discard(key)
+
+    async def _create(self, body: Json, subject: Subject) -> None:
+        key = ObjectKey.of(body)
+        try:
+            self._cache.upsert(await self._client.create(body))
+        except ObjectExists:
+            live = await self._client.get(key)
+            if live is None:
+                raise
+            owners = live["metadata"].get("ownerReferences", [])
+            if not any(owner.get("uid") == subject.uid for owner in owners):
+                raise
+            # Ours: the watch had not said so yet, or somebody took its labels away. A Job is taken as it is, anything else is repaired.
+            self._cache.upsert(live)
+            if key.kind != "Job":
+                await self._apply(body)
+
+    async def _apply(self, body: Json) -> None:
+        key = ObjectKey.of(body)
+        answer = await self._client.apply(body)
+        self._cache.upsert(answer)
+        wanted = {name: value for name, value in body.items() if name not in ("apiVersion", "kind")}
+        self.tolerated.pop(key, None)
+        if other := differs(wanted, answer):
+            logger.warning("%s: something changes %s after every apply; it is left as it is", key, other)
+            self.tolerated[key] = answer["metadata"].get("annotations", {}).get("llmos.dev/applied", "")

@@ -1,0 +1,70 @@
+"""The status document of a Model, KnowledgeBase or TrainingJob.
+
+Pure. Everything in it comes from the outcome of this pass or, where this pass learned nothing new, from the status before.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from llmos_operator.names import REQUESTED_AT_ANNOTATION, Json
+from llmos_operator.reconcile.job_state import JobObserved, attempt_of
+from llmos_operator.status import Condition, Failure, Verdict, merge_conditions, summary
+from llmos_operator.status.versions import VERSION_FIELD
+
+__all__ = ["NOTHING_NEW", "JobNews", "build_status"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobNews:
+    """What a pass learned besides its verdict."""
+
+    job: Json | None = None
+    version: Json | None = None
+    failure: Failure | None = None
+    is_running: bool = False
+
+
+NOTHING_NEW: Final = JobNews()
+
+
+def build_status(observed: JobObserved, verdict: Verdict, news: JobNews, now: datetime) -> Json:
+    """Return the whole status."""
+    subject, before = observed.subject, observed.subject.status
+    known = observed.problem is None
+    same = known and before.get("inputsHash") == observed.inputs_hash
+    status: dict[str, Any] = {
+        "observedGeneration": subject.generation,
+        "conditions": merge_conditions(_conditions(observed, verdict), subject.conditions, generation=subject.generation, now=now),
+        "inputsHash": observed.inputs_hash if known else before.get("inputsHash"),
+        "job": _job(news.job) if news.job else before.get("job") if same or not known else None,
+        "progress": (observed.progress or before.get("progress")) if news.is_running else None,
+        VERSION_FIELD[subject.key.kind]: news.version or observed.version,
+        "lastFailure": None if verdict.is_ready else news.failure.to_json() if news.failure else before.get("lastFailure"),
+    }
+    if observed.spec.references():
+        status["resolved"] = [item.to_json() for item in observed.resolved] if known else before.get("resolved")
+    if subject.key.kind == "TrainingJob":
+        status |= _times(news.job, before if same else {})
+    return {name: value for name, value in status.items() if value is not None}
+
+
+def _conditions(observed: JobObserved, verdict: Verdict) -> list[Condition]:
+    if observed.subject.key.kind != "TrainingJob":
+        return summary(verdict)
+    # The conventions' pair for something that ends; Ready mirrors Succeeded for tools that know only Ready.
+    succeeded, *rest = summary(verdict, type_name="Succeeded")
+    failed = "True" if verdict.is_stalled else "False" if verdict.is_known else "Unknown"
+    mirrored = Condition("Ready", succeeded.status, succeeded.reason, succeeded.message)
+    return [mirrored, succeeded, Condition("Failed", failed, verdict.reason, verdict.message), *rest]
+
+
+def _job(job: Json) -> Json:
+    metadata = job["metadata"]
+    requested_at = metadata.get("annotations", {}).get(REQUESTED_AT_ANNOTATION)
+    return {"name": metadata["name"], "attempt": attempt_of(job), **({"requestedAt": requested_at} if requested_at else {})}
+
+
+def _times(job: Json | None, before: Json) -> Json:
+    status = job.get("status", {}) if job else {}
+    return {name: status.get(name) or before.get(name) for name in ("startTime", "completionTime")}

@@ -1,0 +1,119 @@
+"""What the operator asks the registry: is there a version for these inputs, is it what it says, does its chain hold.
+
+Owns: turning the registry's errors into values, so that `decide` sees them as facts; remembering what was verified (a digest never
+changes). Must not: read payload or block.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+from llmos.artifacts import Link, LinkState, Repository, Version, verify_chain_async
+from llmos.errors import LlmosError, PermanentError
+from llmos_operator.api import references_of
+from llmos_operator.cluster import Cache
+from llmos_operator.desired.context import repository_of
+from llmos_operator.names import ObjectKey
+
+__all__ = ["NOT_ASKED", "Answer", "Lookup", "RegistryReader", "VersionStore"]
+
+_REMEMBERED = 4096
+
+
+class VersionStore(Protocol):
+    """The part of `llmos.artifacts.AsyncArtifacts` that is used."""
+
+    async def find_version(self, repository: Repository, inputs_hash: str) -> Version | None:
+        """Return the version made from these inputs."""
+
+    async def get_version(self, repository: Repository, digest: str) -> Version | None:
+        """Return the version with this digest."""
+
+
+class Answer(StrEnum):
+    """What came of a look-up."""
+
+    NotAsked = "NotAsked"
+    Absent = "Absent"
+    Found = "Found"
+    Broken = "Broken"
+    Unavailable = "Unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A look-up as a fact."""
+
+    answer: Answer = Answer.NotAsked
+    version: Version | None = None
+    message: str = ""
+
+
+NOT_ASKED: Final = Lookup()
+
+
+class RegistryReader:
+    """Asks the registry, verified."""
+
+    def __init__(self, store: VersionStore, root: Repository, cache: Cache) -> None:
+        self._store = store
+        self._root = root
+        self._cache = cache
+        self._verified: dict[tuple[str, str], Version] = {}
+
+    def repository(self, key: ObjectKey) -> Repository:
+        """Return an object's repository."""
+        return repository_of(self._root, key)
+
+    async def find(self, key: ObjectKey, inputs_hash: str) -> Lookup:
+        """Look for the version an object's Job has made from these inputs, and verify its chain."""
+        return await self._ask(key, inputs_hash=inputs_hash)
+
+    async def get(self, key: ObjectKey, digest: str) -> Lookup:
+        """Look for a version by its digest, and verify its chain."""
+        if version := self._verified.get((str(key), digest)):
+            return Lookup(Answer.Found, version)
+        return await self._ask(key, digest=digest)
+
+    async def _ask(self, key: ObjectKey, *, inputs_hash: str = "", digest: str = "") -> Lookup:
+        try:
+            repository = self.repository(key)
+            version = await (self._store.get_version(repository, digest) if digest else self._store.find_version(repository, inputs_hash))
+            if version is None:
+                return Lookup(Answer.Absent)
+            if version.provenance.kind != key.kind:
+                return Lookup(Answer.Broken, message=f"{digest or inputs_hash} in {repository} is a {version.provenance.kind}")
+            broken = await verify_chain_async(version, lambda link: self._load(key, link))
+        except PermanentError as error:
+            return Lookup(Answer.Broken, message=error.message)
+        except LlmosError as error:
+            return Lookup(Answer.Unavailable, message=error.message)
+        if broken:
+            return Lookup(Answer.Broken, message=broken.message)
+        if len(self._verified) >= _REMEMBERED:
+            self._verified.clear()
+        self._verified[(str(key), version.digest)] = version
+        return Lookup(Answer.Found, version)
+
+    async def _load(self, root: ObjectKey, link: Link) -> Version | LinkState | None:
+        """Load a parent from the repository of the object that plays this role.
+
+        Names are no part of a version, so they come from the objects as they are now. Where such an object is gone its repository cannot
+        be named any more; its version was verified when the child was admitted, and that stands.
+        """
+        key = self._find_parent(root, link.path.split("/"))
+        if key is None:
+            return LinkState.Present
+        if version := self._verified.get((str(key), link.digest)):
+            return version
+        return await self._store.get_version(self.repository(key), link.digest)
+
+    def _find_parent(self, child: ObjectKey, path: list[str]) -> ObjectKey | None:
+        """Follow roles from an object's spec: `trainingJob/base`, `trainingJob/knowledge/hpo`."""
+        body = self._cache.get(child)
+        for reference in references_of(child.kind, body["spec"]) if body else ():
+            role = reference.role.split("/")
+            if path[: len(role)] == role:
+                parent = ObjectKey(reference.kind, child.namespace, reference.name)
+                return self._find_parent(parent, path[len(role) :]) if path[len(role) :] else parent
+        return None

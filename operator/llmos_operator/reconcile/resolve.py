@@ -1,0 +1,100 @@
+"""References: from a name to a version digest, or to the reason why not.
+
+Owns: pins, `update: Manual`, and what a referee offers (task, precisions). Objects in memory answer first; only a digest that is not the
+referee's current one is asked of the registry. Must not: judge what a missing reference means for the object as a whole.
+"""
+
+from dataclasses import dataclass
+
+from llmos.artifacts import Version
+from llmos_operator.api import Reference
+from llmos_operator.cluster import Cache
+from llmos_operator.desired import Source
+from llmos_operator.names import Json, ObjectKey
+from llmos_operator.reconcile.registry import Answer, Lookup, RegistryReader
+from llmos_operator.status import Reason, Verdict
+from llmos_operator.status.conditions import find_condition
+
+__all__ = ["Resolved", "resolve"]
+
+REGISTRY_RETRY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A reference and what it means now."""
+
+    reference: Reference
+    source: Source | None = None
+    problem: Verdict | None = None
+    task: str = ""
+    precisions: tuple[str, ...] = ()
+
+    def to_json(self) -> Json:
+        """Return the entry of `status.resolved`; only with a source."""
+        digest = self.source.digest if self.source else ""
+        return {"role": self.reference.role, "kind": self.reference.kind, "name": self.reference.name, "digest": digest}
+
+
+async def resolve(reference: Reference, namespace: str, *, previous: str | None, cache: Cache, registry: RegistryReader) -> Resolved:
+    """Resolve one reference.
+
+    Args:
+        reference: what the spec says.
+        namespace: of the object that refers.
+        previous: the digest it was resolved to before, if it was.
+        cache: the objects.
+        registry: asked only for a digest that is not the referee's current one.
+    """
+    key = ObjectKey(reference.kind, namespace, reference.name)
+    body = cache.get(key)
+    wanted = reference.digest or (previous if reference.is_manual else None)
+    current = _current(body) if body else None
+    if wanted is None:
+        if body is None:
+            return Resolved(reference, problem=_missing(key))
+        if current is None:
+            return Resolved(reference, problem=_not_ready(key, body))
+        return _from_object(reference, key, body, current, registry)
+    if body and current and current["digest"] == wanted:
+        return _from_object(reference, key, body, current, registry)
+    return _from_registry(reference, key, wanted, await registry.get(key, wanted), registry)
+
+
+def _current(body: Json) -> Json | None:
+    status = body.get("status") or {}
+    found: Json | None = status.get("snapshot" if body["kind"] == "KnowledgeBase" else "version")
+    return found if found and found.get("digest") else None
+
+
+def _from_object(reference: Reference, key: ObjectKey, body: Json, current: Json, registry: RegistryReader) -> Resolved:
+    precisions = tuple(item["precision"] for item in current.get("onnx", []))
+    source = Source(str(registry.repository(key)), current["digest"])
+    return Resolved(reference, source, task=body["spec"].get("task", ""), precisions=precisions)
+
+
+def _from_registry(reference: Reference, key: ObjectKey, digest: str, lookup: Lookup, registry: RegistryReader) -> Resolved:
+    if lookup.answer is Answer.Found and lookup.version:
+        source = Source(str(registry.repository(key)), digest)
+        return Resolved(reference, source, task=str(lookup.version.provenance.spec.get("task", "")), precisions=_precisions(lookup.version))
+    if lookup.answer is Answer.Unavailable:
+        message = f"cannot look up {key} at {digest}: {lookup.message}"
+        return Resolved(reference, problem=Verdict(Reason.RegistryUnavailable, message, is_progressing=True, retry_s=REGISTRY_RETRY_S))
+    if lookup.answer is Answer.Broken:
+        return Resolved(reference, problem=Verdict(Reason.ChainBroken, f"{key}: {lookup.message}", is_stalled=True))
+    message = f"{key} has no version {digest} in {registry.repository(key)}; name a digest from its status, or none"
+    return Resolved(reference, problem=Verdict(Reason.DigestNotFound, message, is_stalled=True))
+
+
+def _precisions(version: Version) -> tuple[str, ...]:
+    return tuple(item.attributes.get("precision", "") for item in version.provenance.payloads if item.role == "onnx")
+
+
+def _missing(key: ObjectKey) -> Verdict:
+    return Verdict(Reason.DependencyNotFound, f"{key} does not exist; create it, and this goes on by itself", is_progressing=True)
+
+
+def _not_ready(key: ObjectKey, body: Json) -> Verdict:
+    ready = find_condition((body.get("status") or {}).get("conditions") or [], "Ready")
+    why = f" ({ready['reason']})" if ready else ""
+    return Verdict(Reason.DependencyNotReady, f"{key} has no version yet{why}; this goes on by itself when it has", is_progressing=True)

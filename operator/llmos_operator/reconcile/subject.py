@@ -1,0 +1,52 @@
+"""The custom resource a pass is about, without its spec: identity, annotations, last status.
+
+Pure.
+"""
+
+from dataclasses import dataclass
+
+from llmos_operator.names import REQUESTED_AT_ANNOTATION, Json, ObjectKey
+
+__all__ = ["Subject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who it is."""
+
+    key: ObjectKey
+    uid: str
+    generation: int
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    status: Json
+
+    @classmethod
+    def of(cls, body: Json) -> "Subject":
+        """Read it from a (slim) custom resource."""
+        metadata = body["metadata"]
+        return cls(
+            ObjectKey.of(body),
+            metadata["uid"],
+            metadata.get("generation", 1),
+            metadata.get("labels") or {},
+            metadata.get("annotations") or {},
+            body.get("status") or {},
+        )
+
+    @property
+    def requested_at(self) -> str:
+        """The value of the retry annotation."""
+        return self.annotations.get(REQUESTED_AT_ANNOTATION, "")
+
+    @property
+    def conditions(self) -> list[Json]:
+        """The conditions as last written."""
+        return self.status.get("conditions") or []
+
+    def resolved_digest(self, role: str) -> str | None:
+        """Return what this role was resolved to last."""
+        for item in self.status.get("resolved") or []:
+            if item.get("role") == role:
+                return str(item["digest"])
+        return None

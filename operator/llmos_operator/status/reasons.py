@@ -1,0 +1,71 @@
+"""The closed list of condition reasons. A reason that a workload reports in its termination message is taken only if it stands here."""
+
+from enum import StrEnum
+
+__all__ = ["PERMANENT", "Reason", "reason_or"]
+
+
+class Reason(StrEnum):
+    """Why a condition has its status."""
+
+    Initializing = "Initializing"
+    DependencyNotFound = "DependencyNotFound"
+    DependencyNotReady = "DependencyNotReady"
+    JobPending = "JobPending"
+    JobRunning = "JobRunning"
+    Suspended = "Suspended"
+    PodUnschedulable = "PodUnschedulable"
+    ImagePullFailed = "ImagePullFailed"
+    MountFailed = "MountFailed"
+    ContainerCrashed = "ContainerCrashed"
+    OutOfMemory = "OutOfMemory"
+    QuotaExceeded = "QuotaExceeded"
+    PodSecurityViolation = "PodSecurityViolation"
+    InitContainerFailed = "InitContainerFailed"
+    JobFailed = "JobFailed"
+    DeadlineExceeded = "DeadlineExceeded"
+    ChecksumMismatch = "ChecksumMismatch"
+    InvalidSource = "InvalidSource"
+    InvalidSpec = "InvalidSpec"
+    ExportFailed = "ExportFailed"
+    ExportDiffers = "ExportDiffers"
+    ChainBroken = "ChainBroken"
+    RegistryUnavailable = "RegistryUnavailable"
+    Forbidden = "Forbidden"
+    NameConflict = "NameConflict"
+    TaskMismatch = "TaskMismatch"
+    PrecisionMissing = "PrecisionMissing"
+    DigestNotFound = "DigestNotFound"
+    Imported = "Imported"
+    Built = "Built"
+    Trained = "Trained"
+    RollingOut = "RollingOut"
+    Serving = "Serving"
+    ScaledToZero = "ScaledToZero"
+    Switching = "Switching"
+    Active = "Active"
+
+
+PERMANENT = frozenset(
+    {
+        Reason.ChecksumMismatch,
+        Reason.InvalidSource,
+        Reason.InvalidSpec,
+        Reason.ExportFailed,
+        Reason.ExportDiffers,
+        Reason.ChainBroken,
+        Reason.DeadlineExceeded,
+        Reason.TaskMismatch,
+        Reason.PrecisionMissing,
+        Reason.NameConflict,
+    }
+)
+"""Only a person can mend these: they set `Stalled`."""
+
+
+def reason_or(text: str, default: Reason) -> Reason:
+    """Return the reason of this name, or the default if it is not on the list."""
+    try:
+        return Reason(text)
+    except ValueError:
+        return default

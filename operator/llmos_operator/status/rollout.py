@@ -1,0 +1,78 @@
+"""How a Deployment is doing, and which of its pods have which snapshots: the checks behind an InferenceService's Ready and SnapshotActive.
+
+Pure. Ready is asked by the pod itself: its readiness probe passes only after a real request went through the whole path, so this only reads
+what the Deployment counts. Must not: count pods for Ready.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from llmos_operator.names import Json
+from llmos_operator.status.reasons import Reason
+from llmos_operator.status.troubles import Trouble, creation_reason, pod_trouble
+from llmos_operator.status.verdict import Verdict
+
+__all__ = ["active_digests", "is_pod_ready", "is_settled", "rollout_verdict"]
+
+
+def is_settled(deployment: Json) -> bool:
+    """Say whether the controller has seen the latest spec and every replica runs it and is available."""
+    status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
+    return bool(
+        status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 1)
+        and status.get("updatedReplicas", 0) == wanted
+        and status.get("replicas", 0) == wanted
+        and status.get("availableReplicas", 0) == wanted
+    )
+
+
+def rollout_verdict(deployment: Json, pods: list[Json], told: Trouble | None) -> Verdict:
+    """Return what the Deployment says, with the first trouble of a pod where not all is well."""
+    name = deployment["metadata"]["name"]
+    wanted = deployment["spec"].get("replicas", 1)
+    if wanted == 0:
+        return Verdict(Reason.ScaledToZero, f"Deployment {name} is scaled to zero; set spec.replicas to serve")
+    available = deployment.get("status", {}).get("availableReplicas", 0)
+    if is_settled(deployment):
+        return Verdict(Reason.Serving, f"{available} of {wanted} replicas answer", is_ready=True)
+    trouble = _creation_trouble(deployment) or told or _first_trouble(pods)
+    progress = f"{available} of {wanted} replicas answer"
+    is_available = _condition(deployment, "Available").get("status") == "True" and available > 0
+    if trouble:
+        return Verdict(trouble.reason, f"{progress}; {trouble.message}", is_ready=is_available, is_progressing=True)
+    if is_available:
+        return Verdict(Reason.RollingOut, f"{progress}; Deployment {name} is rolling out", is_ready=True, is_progressing=True)
+    return Verdict(Reason.RollingOut, f"{progress}; Deployment {name} is starting its pods", is_progressing=True)
+
+
+def _creation_trouble(deployment: Json) -> Trouble | None:
+    failure = _condition(deployment, "ReplicaFailure")
+    if failure.get("status") != "True":
+        return None
+    text = failure.get("message", "")
+    reason = creation_reason(text)
+    # JobPending is the Job's word for "not explained further"; here it is a rollout.
+    return Trouble(Reason.RollingOut if reason is Reason.JobPending else reason, f"Deployment {deployment['metadata']['name']}", text)
+
+
+def _first_trouble(pods: list[Json]) -> Trouble | None:
+    newest = sorted(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""), reverse=True)
+    return next((trouble for pod in newest if not pod["metadata"].get("deletionTimestamp") and (trouble := pod_trouble(pod))), None)
+
+
+def _condition(body: Json, type_name: str) -> Mapping[str, Any]:
+    conditions = body.get("status", {}).get("conditions", [])
+    return next((item for item in conditions if item["type"] == type_name), {})
+
+
+def is_pod_ready(pod: Json) -> bool:
+    """Say whether a pod counts for a switch: ready, and not on its way out."""
+    ready = any(item["type"] == "Ready" and item["status"] == "True" for item in pod["conditions"])
+    return ready and not pod["metadata"].get("deletionTimestamp")
+
+
+def active_digests(report: Json | None) -> dict[str, str] | None:
+    """Return name → digest of the snapshots a pod reported, or None if it has not reported."""
+    if report is None:
+        return None
+    return {str(item["name"]): str(item["digest"]) for item in report.get("knowledge", [])}

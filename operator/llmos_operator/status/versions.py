@@ -1,0 +1,69 @@
+"""A version in the registry as the part of status that tells people about it, one function a kind.
+
+Pure. Must not: read status; a version's status depends on the version alone, so that it comes back identical after it was deleted.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from llmos.artifacts import Payload, Version
+from llmos_operator.names import Json
+
+__all__ = ["VERSION_FIELD", "version_status"]
+
+VERSION_FIELD = {"Model": "version", "KnowledgeBase": "snapshot", "TrainingJob": "version"}
+_COUNTS = ("labels", "trainItems", "heldOutItems")
+
+
+def version_status(kind: str, version: Version) -> Json:
+    """Return `status.version` or `status.snapshot`."""
+    base: Json = {"digest": version.digest, "inputsHash": version.provenance.inputs_hash}
+    return {**base, **_DETAILS[kind](version)}
+
+
+def _model(version: Version) -> Json:
+    measured = version.measurements.get("onnx", {})
+    onnx = []
+    for payload in version.provenance.payloads:
+        if payload.role == "onnx":
+            precision = payload.attributes.get("precision", "")
+            difference = measured.get(precision, {}).get("maximumDifference") if isinstance(measured, Mapping) else None
+            onnx.append({"precision": precision, **_payload(payload), **({"maximumDifference": str(difference)} if difference else {})})
+    return _present(weights=_payload(version.provenance.payload("weights")), onnx=onnx, **_measured(version, _COUNTS[:1]))
+
+
+def _training(version: Version) -> Json:
+    return _present(model=_payload(version.provenance.payload("model")), **_measured(version, _COUNTS))
+
+
+def _knowledge(version: Version) -> Json:
+    payload = version.provenance.payload("snapshot")
+    values = version.measurements
+    packages = [{"name": item["name"], "version": item["pythonPackage"]["version"]} for item in version.provenance.spec.get("sources", [])]
+    sources = [{name: str(item[name]) for name in ("name", "version") if item.get(name)} for item in values.get("sources", [])]
+    return _present(
+        contentDigest=payload.attributes.get("contentDigest") if payload else None,
+        payloadDigest=payload.digest if payload else None,
+        sizeBytes=payload.size_bytes if payload else None,
+        sources=sources or packages,
+        **{name: int(values[name]) for name in ("entities", "names", "facts") if name in values},
+    )
+
+
+_DETAILS = {"Model": _model, "KnowledgeBase": _knowledge, "TrainingJob": _training}
+
+
+def _payload(payload: Payload | None) -> Json:
+    return {"digest": payload.digest, "sizeBytes": payload.size_bytes} if payload else {}
+
+
+def _measured(version: Version, counts: tuple[str, ...]) -> Json:
+    """Return the counts under their own names and all flat values as measurements."""
+    values = version.measurements
+    flat = {name: value for name, value in values.items() if isinstance(value, str | int) and not isinstance(value, bool)}
+    found: dict[str, Any] = {name: int(flat[name]) for name in counts if name in flat}
+    return {**found, "measurements": flat}
+
+
+def _present(**fields: Any) -> Json:
+    return {name: value for name, value in fields.items() if value not in (None, {}, [])}
