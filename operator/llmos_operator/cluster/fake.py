@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llmos_operator.cluster.port import ClusterRefused, ObjectExists, TokenIdentity
+from llmos_operator.cluster.slim import slim_child
 from llmos_operator.names import Json, ObjectKey
 
 __all__ = ["FakeCluster"]
@@ -81,6 +82,9 @@ class FakeCluster:
         stored = _merged(_without(live, self._applied.get(key, {}), body), body)
         if stored.get("spec") != live.get("spec"):
             stored["metadata"]["generation"] = live["metadata"].get("generation", 1) + 1
+        if _has_other_owner_of_replicas(live) and "replicas" in live["spec"]:
+            # No field goes that somebody else holds, too. It is the one field of ours that can have another owner.
+            stored["spec"].setdefault("replicas", live["spec"]["replicas"])
         self._applied[key] = copy.deepcopy(body)
         return self._store("MODIFIED", stored)
 
@@ -133,9 +137,14 @@ class FakeCluster:
         return copy.deepcopy(body)
 
 
+def _has_other_owner_of_replicas(live: Json) -> bool:
+    return bool(slim_child(live).get("replicasManagedElsewhere"))
+
+
 def _merged(live: Any, wanted: Any) -> Any:
     if isinstance(live, dict) and isinstance(wanted, dict):
-        return {**live, **{name: _merged(live.get(name), value) for name, value in wanted.items()}}
+        atomic = ("selector", "matchLabels", "podSelector")
+        return {**live, **{name: value if name in atomic else _merged(live.get(name), value) for name, value in wanted.items()}}
     return copy.deepcopy(wanted)
 
 

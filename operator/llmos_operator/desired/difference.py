@@ -21,6 +21,8 @@ _FACTORS: Final = {
     **{"m": Decimal("0.001"), "u": Decimal("0.000001"), "n": Decimal("0.000000001")},
 }
 _MERGE_KEYS: Final = ("name", "containerPort", "port", "topologyKey", "mountPath", "type")
+_ATOMIC: Final = ("selector", "podSelector", "matchLabels", "nodeSelector")
+"""Maps that are replaced as a whole: a key more is another meaning."""
 _EMPTY: Final[tuple[Any, ...]] = (None, "", 0, False, {}, [])
 
 
@@ -43,6 +45,8 @@ def differs(desired: Any, live: Any, path: str = "") -> str | None:
     if isinstance(desired, dict):
         if not isinstance(live, dict):
             return None if desired in _EMPTY and live is None else path
+        if path.rpartition(".")[2] in _ATOMIC and desired.keys() != live.keys():
+            return path
         return _first(differs(value, live.get(name), f"{path}.{name}") for name, value in desired.items())
     if isinstance(desired, list):
         if not isinstance(live, list):

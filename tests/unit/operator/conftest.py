@@ -6,7 +6,7 @@ import pytest
 # Tests here share one helper module; they have no package, like all tests of this repository.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from world import World  # noqa: E402
+from world import World
 
 
 @pytest.fixture

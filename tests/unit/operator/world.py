@@ -206,7 +206,7 @@ class World:
         self.cluster.requests.clear()
         self.store.asked.clear()
 
-    def keys(self) -> list[ObjectKey]:
+    def custom_resources(self) -> list[ObjectKey]:
         return [key for key in self.cluster.objects if key.kind in CUSTOM_KINDS]
 
 
