@@ -124,7 +124,8 @@ class Pod:
         shared.memory = self.memory
         return shared
 
-    def push_model(self, *, task: str = "TextClassification", labels: Any = LABELS, leave_out: str = "") -> Version:
+    def push_model(self, *, task: str = "TextClassification", labels: Any = LABELS, leave_out: str = "", **other: bytes) -> Version:
+        """Push an ONNX payload; `other` replaces files, with `_` for `.` in their names."""
         source = self.folder / "push-model"
         source.mkdir(exist_ok=True)
         embeds = labels is None
@@ -145,6 +146,7 @@ class Pod:
         }
         if not embeds:
             files["labels.json"] = json.dumps({"labels": labels}).encode()
+        files |= {name: other[name.replace(".", "_")] for name in files if name.replace(".", "_") in other}
         files.pop(leave_out, None)
         layers = []
         for name, content in files.items():
