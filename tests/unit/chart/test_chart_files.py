@@ -17,6 +17,8 @@ import pytest
 import yaml
 
 from docs import generate_values
+from llmos_operator.clock import SystemClock
+from llmos_operator.probes import Probes
 
 ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "charts" / "llmos"
@@ -86,6 +88,13 @@ def test_the_operator_may_do_nothing_with_secrets_and_has_no_wildcard() -> None:
     for path in (CHART / "templates").glob("rbac*.yaml"):
         assert '"*"' not in path.read_text()
         assert not re.search(r"\[[^]]*\*[^]]*\]", path.read_text()), path.name
+
+
+def test_the_probes_ask_what_the_operator_answers() -> None:
+    probes = Probes(SystemClock(), is_ready=lambda: True, is_idle=lambda: True, last_finished=lambda: 0.0)
+    answered = {resource.canonical for resource in probes.application().router.resources()}
+    asked = set(re.findall(r"httpGet: \{path: (/[a-z]+), port: probes\}", (CHART / "templates" / "deployment.yaml").read_text()))
+    assert asked == answered
 
 
 def test_the_defaults_fit_the_schema() -> None:
