@@ -40,6 +40,8 @@ class Task(StrEnum):
 
 def _parse_decimal(value: Any) -> Any:
     # Specs carry decimals as text, because a float has no canonical form to hash.
+    if isinstance(value, Decimal):
+        return value
     if not isinstance(value, str):
         raise ValueError('must be a decimal number as text, for example "0.001"')
     return Decimal(value) if value.replace(".", "", 1).isascii() and value.replace(".", "", 1).isdigit() else value
@@ -51,7 +53,7 @@ Decimals = Annotated[Decimal, BeforeValidator(_parse_decimal)]
 class SpecPart(BaseModel):
     """Camel-case in the document, snake-case here; nothing unknown, nothing changed after parsing."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
 
 
 class PythonPackageSource(SpecPart):
@@ -113,7 +115,8 @@ def parse_model_spec(document: Mapping[str, Any]) -> ModelSpec:
 def parse_spec(model: type[SpecType], document: Mapping[str, Any]) -> SpecType:
     """Parse a spec document with a pydantic model; raises ConfigError (InvalidSpec) with one sentence."""
     try:
-        return model.model_validate(document)
+        # Snake-case names are for Python; a document that used them would hash to something else than it says.
+        return model.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(("spec", *(str(part) for part in first["loc"])))

@@ -41,7 +41,7 @@ def serve_registry(memory: MemoryRegistry, port: int = 0) -> Iterator[str]:
             self.rfile.readline()
             return b"".join(pieces)
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
         def log_message(self, *_: object) -> None:
             pass

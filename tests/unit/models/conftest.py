@@ -1,0 +1,28 @@
+"""Tiny models are made once for the session; tests that change a folder copy it."""
+
+from pathlib import Path
+
+import pytest
+
+from llmos.models import Task, TextNetwork, load_network
+from tests.unit.models.tiny import make_folder
+
+
+@pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_folder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(scope="session")
+def classifier_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_folder(tmp_path_factory.mktemp("classifier"), labels=["organ:heart", "organ:lung", "organ:skin"])
+
+
+@pytest.fixture(scope="session")
+def encoder(encoder_folder: Path) -> TextNetwork:
+    return load_network(encoder_folder, Task.FEATURE_EXTRACTION)
+
+
+@pytest.fixture(scope="session")
+def classifier(classifier_folder: Path) -> TextNetwork:
+    return load_network(classifier_folder, Task.TEXT_CLASSIFICATION)

@@ -1,0 +1,39 @@
+import pytest
+
+from llmos.models import build_triton_config
+from llmos.models.serving_files import build_card
+
+
+def test_the_triton_config_is_as_written_here() -> None:
+    assert build_triton_config(input_names=["input_ids", "attention_mask"], output_name="logits", output_size=14, is_batched=True) == (
+        'name: "model"\n'
+        'backend: "onnxruntime"\n'
+        "max_batch_size: 32\n"
+        'input { name: "input_ids" data_type: TYPE_INT64 dims: [ -1 ] }\n'
+        'input { name: "attention_mask" data_type: TYPE_INT64 dims: [ -1 ] }\n'
+        'output { name: "logits" data_type: TYPE_FP32 dims: [ 14 ] }\n'
+        "dynamic_batching { }\n"
+    )
+
+
+def test_a_model_that_is_not_batched_takes_the_batch_as_an_ordinary_axis() -> None:
+    config = build_triton_config(input_names=["input_ids"], output_name="embedding", output_size=384, is_batched=False)
+    assert "max_batch_size: 0\n" in config
+    assert "dims: [ -1, -1 ]" in config
+    assert "dims: [ -1, 384 ]" in config
+    assert "dynamic_batching" not in config
+
+
+@pytest.mark.parametrize("is_batched", [True, False])
+def test_triton_s_own_parser_accepts_it(is_batched: bool) -> None:
+    pytest.importorskip("tritonclient.grpc.model_config_pb2", reason="needs tritonclient")
+    from google.protobuf import text_format
+    from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+    text = build_triton_config(input_names=["input_ids"], output_name="logits", output_size=3, is_batched=is_batched)
+    parsed = text_format.Parse(text, ModelConfig())
+    assert (parsed.name, parsed.backend, parsed.HasField("dynamic_batching")) == ("model", "onnxruntime", is_batched)
+
+
+def test_a_card_is_a_table_of_facts() -> None:
+    assert build_card(title="A model", facts={"Task": "x"}) == "# A model\n\n| | |\n|---|---|\n| Task | x |\n"
