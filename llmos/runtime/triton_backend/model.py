@@ -46,6 +46,8 @@ class TritonPythonModel:
         self.session = onnxruntime.InferenceSession(str(path), session_options(config), providers=["CPUExecutionProvider"])
         self.inputs = {item.name: _NUMPY_TYPES[item.type] for item in self.session.get_inputs()}
         self.outputs = [item["name"] for item in config["output"]]
+        # 0 says that answers were found to depend on their neighbours: then nothing is joined, whatever Triton hands over at once.
+        self.is_batched = int(config.get("max_batch_size", 0)) > 0
         known = {item.name for item in self.session.get_outputs()}
         for kind, wanted, found in (
             ("output", set(self.outputs), known),
@@ -62,7 +64,8 @@ class TritonPythonModel:
         for index, request in enumerate(requests):
             try:
                 tensors.append(self._read(request))
-                groups.setdefault(_shape_key(tensors[index]), []).append(index)
+                key = _shape_key(tensors[index])
+                groups.setdefault(key if self.is_batched else (index,), []).append(index)
             except Exception as error:
                 tensors.append({})
                 responses[index] = _error(error)

@@ -52,11 +52,27 @@ def backend(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def model(backend, tmp_path: Path):
-    write_tiny_onnx(tmp_path / "1" / "model.onnx")
-    made = backend.TritonPythonModel()
-    made.initialize({"model_config": json.dumps(CONFIG), "model_repository": str(tmp_path), "model_version": "1"})
-    return made
+def load(backend, tmp_path: Path):
+    def load(**changes):
+        write_tiny_onnx(tmp_path / "1" / "model.onnx")
+        made = backend.TritonPythonModel()
+        made.initialize({"model_config": json.dumps(CONFIG | changes), "model_repository": str(tmp_path), "model_version": "1"})
+        return made
+
+    return load
+
+
+@pytest.fixture
+def model(load):
+    return load()
+
+
+def record_shapes(model) -> list[tuple[int, ...]]:
+    """Note the shape of each run of the model."""
+    shapes: list[tuple[int, ...]] = []
+    run = model.session.run
+    model.session = SimpleNamespace(run=lambda names, feed: shapes.append(feed["input_ids"].shape) or run(names, feed))
+    return shapes
 
 
 def request(ids: list[list[int]]) -> Request:
@@ -71,13 +87,19 @@ def logits(response) -> list[list[float]]:
 
 
 def test_requests_of_one_shape_run_together_and_others_apart_and_each_gets_its_rows(model):
-    calls = []
-    run = model.session.run
-    model.session = SimpleNamespace(run=lambda names, feed: calls.append(feed["input_ids"].shape) or run(names, feed))
+    shapes = record_shapes(model)
     responses = model.execute([request([[1, 2]]), request([[3, 4, 5]]), request([[5, 6], [7, 8]])])
-    assert sorted(calls) == [(1, 3), (3, 2)]
+    assert sorted(shapes) == [(1, 3), (3, 2)]
     # The tiny model's first logit is the sum of the ids, its second their number.
     assert [logits(response) for response in responses] == [[[3, 2]], [[12, 3]], [[11, 2], [15, 2]]]
+
+
+def test_a_model_whose_answers_depend_on_their_neighbours_runs_requests_one_by_one(load):
+    model = load(max_batch_size=0)
+    shapes = record_shapes(model)
+    responses = model.execute([request([[1, 2]]), request([[3, 4]])])
+    assert shapes == [(1, 2), (1, 2)]
+    assert [logits(response) for response in responses] == [[[3, 2]], [[7, 2]]]
 
 
 def test_a_bad_request_gets_its_own_error_and_the_others_an_answer(model):
@@ -100,13 +122,9 @@ def test_only_the_wanted_outputs_are_returned(model):
     assert (response.tensors, response.error) == ([], None)
 
 
-def test_a_config_that_names_what_the_model_lacks_is_refused_at_load(backend, tmp_path: Path):
-    write_tiny_onnx(tmp_path / "1" / "model.onnx")
-    config = CONFIG | {"output": [{"name": "embedding"}]}
+def test_a_config_that_names_what_the_model_lacks_is_refused_at_load(load):
     with pytest.raises(ValueError, match=r"config.pbtxt names the outputs \['embedding'\], model.onnx has \['logits'\]"):
-        backend.TritonPythonModel().initialize(
-            {"model_config": json.dumps(config), "model_repository": str(tmp_path), "model_version": "1"}
-        )
+        load(output=[{"name": "embedding"}])
 
 
 def test_threads_and_optimisation_come_from_the_config(backend):

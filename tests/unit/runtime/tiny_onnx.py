@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-CONFIG: Final = {"input": [{"name": "input_ids"}, {"name": "attention_mask"}], "output": [{"name": "logits"}]}
+CONFIG: Final = {"max_batch_size": 8, "input": [{"name": "input_ids"}, {"name": "attention_mask"}], "output": [{"name": "logits"}]}
 
 CONFIG_PBTXT: Final = """\
 name: "model"
