@@ -32,7 +32,6 @@ from llmos_operator.reconcile.plan import Action, Create, Delete, Patch, Plan
 from llmos_operator.reconcile.registry import Answer
 from llmos_operator.status import Failure, Reason, Trouble, Verdict, pod_trouble
 from llmos_operator.status.conditions import find_condition, format_time, status_patch
-from llmos_operator.status.reasons import PERMANENT
 from llmos_operator.status.versions import version_status
 
 __all__ = ["decide"]
@@ -189,7 +188,8 @@ def _failed(
     failure = failure or _remembered(observed, job, finished)
     news = JobNews(job=job, failure=failure)
     text = f"{failure.object}: {failure.message}".rstrip(".")
-    if failure.exit_code == EXIT_PERMANENT or failure.reason in PERMANENT:
+    # The exit code decides, not the reason: the same source can be wrong, or just out of reach.
+    if failure.exit_code == EXIT_PERMANENT or failure.reason is Reason.DeadlineExceeded:
         return _Outcome(Verdict(failure.reason, f"{text}; {_AGAIN}", is_stalled=True), superseded, news)
     ended = failed_at(finished) or now
     due = ended + min(SLOW_RETRY * 2 ** min(attempt_of(job), 10), SLOWEST_RETRY)

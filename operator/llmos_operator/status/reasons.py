@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["PERMANENT", "Reason", "reason_or"]
+__all__ = ["Reason", "reason_or"]
 
 
 class Reason(StrEnum):
@@ -44,23 +44,6 @@ class Reason(StrEnum):
     ScaledToZero = "ScaledToZero"
     Switching = "Switching"
     Active = "Active"
-
-
-PERMANENT = frozenset(
-    {
-        Reason.ChecksumMismatch,
-        Reason.InvalidSource,
-        Reason.InvalidSpec,
-        Reason.ExportFailed,
-        Reason.ExportDiffers,
-        Reason.ChainBroken,
-        Reason.DeadlineExceeded,
-        Reason.TaskMismatch,
-        Reason.PrecisionMissing,
-        Reason.NameConflict,
-    }
-)
-"""Only a person can mend these: they set `Stalled`."""
 
 
 def reason_or(text: str, default: Reason) -> Reason:

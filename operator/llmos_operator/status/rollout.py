@@ -39,7 +39,9 @@ def rollout_verdict(deployment: Json, pods: list[Json], told: Trouble | None) ->
     progress = f"{available} of {wanted} replicas answer"
     is_available = _condition(deployment, "Available").get("status") == "True" and available > 0
     if trouble:
-        return Verdict(trouble.reason, f"{progress}; {trouble.message}", is_ready=is_available, is_progressing=True)
+        stalled = trouble.is_permanent
+        message = f"{progress}; {trouble.message}"
+        return Verdict(trouble.reason, message, is_ready=is_available, is_stalled=stalled, is_progressing=not stalled)
     if is_available:
         return Verdict(Reason.RollingOut, f"{progress}; Deployment {name} is rolling out", is_ready=True, is_progressing=True)
     return Verdict(Reason.RollingOut, f"{progress}; Deployment {name} is starting its pods", is_progressing=True)

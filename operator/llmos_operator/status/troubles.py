@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from llmos.errors import EXIT_PERMANENT
 from llmos_operator.names import Json
 from llmos_operator.status.reasons import Reason, reason_or
 
@@ -36,6 +37,8 @@ class Trouble:
     reason: Reason
     object: str
     text: str
+    is_permanent: bool = False
+    """The workload itself says that trying again cannot help."""
 
     @property
     def message(self) -> str:
@@ -83,10 +86,13 @@ def _container_trouble(pod: str, container: Json) -> Trouble | None:
             return Trouble(Reason.ImagePullFailed, where, text or reason)
         if reason in _CONFIG:
             return Trouble(Reason.MountFailed if "not found" in text else Reason.ContainerCrashed, where, text or reason)
-    ended = container.get("state", {}).get("terminated") or (container.get("lastState", {}).get("terminated") if waiting else None)
+    ended = container.get("state", {}).get("terminated")
+    if ended is None and not container.get("ready"):
+        # Between two crashes a container waits or runs for a while; that it is not well is still said.
+        ended = container.get("lastState", {}).get("terminated")
     if ended and ended.get("exitCode", 0) != 0:
         failure = _failure(where, container, ended)
-        return Trouble(failure.reason, where, failure.message)
+        return Trouble(failure.reason, where, failure.message, failure.exit_code == EXIT_PERMANENT)
     return None
 
 
