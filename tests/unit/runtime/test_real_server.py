@@ -1,13 +1,15 @@
 """The whole inference pod as processes: our `tritonserver` with a real ONNX model, the sidecar in front, and either of them stopping.
 
-Needs an environment with the server's wheel (nvidia-pytriton, onnxruntime, numpy below 2); LLMOS_TRITON_PYTHON names its Python.
+The server's environment is laid from its lock, once, into the cache; LLMOS_TRITON_PYTHON names another Python that has it.
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +20,15 @@ import httpx
 import pytest
 
 import llmos
+from llmos.artifacts import digest_bytes
+from llmos.local.settings import LocalSettings
 from tests.unit.runtime.conftest import QUESTION, Pod
 from tests.unit.runtime.tiny_onnx import CONFIG_PBTXT, write_tiny_onnx
 
-PYTHON = os.environ.get("LLMOS_TRITON_PYTHON", "")
-pytestmark = [pytest.mark.node, pytest.mark.skipif(not PYTHON, reason="LLMOS_TRITON_PYTHON names no Python with the server's wheel")]
+pytestmark = pytest.mark.node
+
+ROOT = Path(llmos.__file__).parent.parent
+LOCK = ROOT / "requirements" / "triton.txt"
 
 
 @dataclass
@@ -30,6 +36,7 @@ class Processes:
     """The pod's two containers as processes on loopback."""
 
     pod: Pod
+    server_python: Path
     ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in ("http", "grpc", "metrics", "sidecar")})
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -41,7 +48,9 @@ class Processes:
         options = [f"--{door}-{part}" for door in ("http", "grpc", "metrics") for part in ("address=127.0.0.1", f"port={self.ports[door]}")]
         environment = {"LLMOS_BACKEND_DIRECTORY": str(self.pod.folder / "backends")}
         self._start(
-            "triton", [PYTHON, "-m", "llmos.runtime.triton", f"--model-repository={self.pod.paths.repository}", *options], environment
+            "triton",
+            [str(self.server_python), "-m", "llmos.runtime.triton", f"--model-repository={self.pod.paths.repository}", *options],
+            environment,
         )
 
     def start_sidecar(self) -> None:
@@ -52,9 +61,10 @@ class Processes:
         self._start("sidecar", [sys.executable, "-m", "llmos.runtime.sidecar", *options], {})
 
     def _start(self, name: str, command: list[str], environment: dict[str, str]) -> None:
-        root = str(Path(llmos.__file__).parent.parent)
         with (self.pod.folder / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": root, **environment}, stdout=log, stderr=log)
+            self.running[name] = subprocess.Popen(
+                command, env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, stdout=log, stderr=log
+            )
 
     def status(self, path: str) -> int:
         try:
@@ -84,14 +94,32 @@ def eventually(is_so: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
+@pytest.fixture(scope="module")
+def server_python() -> Path:
+    """A Python with the server's wheel."""
+    if named := os.environ.get("LLMOS_TRITON_PYTHON"):
+        return Path(named)
+    library = Path(sysconfig.get_config_var("LIBDIR")) / "libpython3.11.so.1.0"
+    if not library.exists():
+        pytest.skip(f"{library} is missing, which the server's Python backend needs; install libpython3.11")
+    environment = LocalSettings.from_environment().cache / f"triton-{digest_bytes(LOCK.read_bytes())[7:19]}"
+    if not (environment / "complete").exists():
+        shutil.rmtree(environment, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+        install = ["pip", "install", "--quiet", "--require-hashes", "--python", str(environment / "bin" / "python"), "-r", str(LOCK)]
+        subprocess.run([sys.executable, "-m", "uv", *install], check=True)
+        (environment / "complete").touch()
+    return environment / "bin" / "python"
+
+
 @pytest.fixture
-def processes(pod: Pod, tmp_path: Path) -> Iterator[Processes]:
+def processes(pod: Pod, tmp_path: Path, server_python: Path) -> Iterator[Processes]:
     write_tiny_onnx(tmp_path / "tiny" / "model.onnx")
     labels = [{"id": "SUM", "name": "Sum of ids"}, {"id": "NUM", "name": "Number of tokens"}]
     onnx = (tmp_path / "tiny" / "model.onnx").read_bytes()
     pod.configure(pod.push_model(labels=labels, model_onnx=onnx, config_pbtxt=CONFIG_PBTXT.encode()), pod.push_knowledge())
     assert pod.fetch() == 0
-    made = Processes(pod)
+    made = Processes(pod, server_python)
     yield made
     made.stop()
     for log in tmp_path.glob("*.log"):
