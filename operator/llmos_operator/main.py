@@ -67,7 +67,9 @@ class Operator:
             rng=random.Random(),  # noqa: S311 - jitter
             observer=metrics,
         )
-        self._intake = Intake(self._cache, self._reports, metrics, self._clock, enqueue=self._enqueue)
+        self._intake = Intake(
+            self._cache, self._reports, metrics, self._clock, installation_id=settings.installation_id, enqueue=self._enqueue
+        )
         self._has_nothing_to_list = False
 
     def _enqueue(self, key: ObjectKey) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "KNOWLEDGE_ANNOTATION",
     "MANAGER",
     "MODEL_ANNOTATION",
+    "INSTALLATION_LABEL",
     "QUEUE_LABEL",
     "REPORT_AUDIENCE",
     "REQUESTED_AT_ANNOTATION",
@@ -51,6 +52,8 @@ REQUESTED_AT_ANNOTATION: Final = f"{GROUP}/requested-at"
 KNOWLEDGE_ANNOTATION: Final = f"{GROUP}/knowledge-digests"
 MODEL_ANNOTATION: Final = f"{GROUP}/model-digest"
 ATTEMPT_LABEL: Final = f"{GROUP}/attempt"
+INSTALLATION_LABEL: Final = f"{GROUP}/installation"
+"""On a custom resource: the one installation (`<namespace>.<release>`) that works on it; without it, any does."""
 APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
 """Digest of what we last applied: it tells a field we dropped from one we never had, which the live object alone cannot."""
 GENERATION_ANNOTATION: Final = f"{GROUP}/generation"

@@ -11,7 +11,7 @@ from typing import Any
 from llmos_operator.clock import Clock
 from llmos_operator.cluster import Cache
 from llmos_operator.metrics import Metrics
-from llmos_operator.names import CUSTOM_KINDS, Json, ObjectKey
+from llmos_operator.names import CUSTOM_KINDS, INSTALLATION_LABEL, Json, ObjectKey
 from llmos_operator.report.store import ReportStore
 
 __all__ = ["Intake"]
@@ -20,18 +20,31 @@ __all__ = ["Intake"]
 class Intake:
     """What handlers call."""
 
-    def __init__(self, cache: Cache, reports: ReportStore, metrics: Metrics, clock: Clock, *, enqueue: Callable[[ObjectKey], None]) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        reports: ReportStore,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        installation_id: str,
+        enqueue: Callable[[ObjectKey], None],
+    ) -> None:
         self._cache = cache
         self._reports = reports
         self._metrics = metrics
         self._clock = clock
         self._enqueue = enqueue
+        self._installation = installation_id.replace("/", ".")
         self.has_listed = False
         """Whether the first event was handled, and so the first listing is complete."""
 
     def remember(self, body: Any) -> None:
-        """Take an object into memory."""
-        self._cache.upsert(dict(body))
+        """Take an object into memory; one that was given to another installation leaves it."""
+        if self._is_foreign(body):
+            self._cache.discard(ObjectKey.of(body))
+        else:
+            self._cache.upsert(dict(body))
 
     def happened(self, event: Any) -> None:
         """An object changed or went: add whom it concerns."""
@@ -39,6 +52,8 @@ class Intake:
         self.has_listed = True
         self._metrics.last_event.labels(body["kind"]).set(self._clock.now().timestamp())
         key = ObjectKey.of(body)
+        if self._is_foreign(body):
+            return
         owner = self._cache.owner(key)
         if event["type"] == "DELETED":
             self._cache.remove(body)
@@ -46,6 +61,13 @@ class Intake:
                 self._reports.forget_pod(owner, key.name)
         for concerned in self._concerned(key, owner):
             self._enqueue(concerned)
+
+    def _is_foreign(self, body: Any) -> bool:
+        """Two installations may share a cluster: a canary beside production, the tests beside somebody's own."""
+        return (
+            body.get("kind") in CUSTOM_KINDS
+            and body["metadata"].get("labels", {}).get(INSTALLATION_LABEL, self._installation) != self._installation
+        )
 
     def _concerned(self, key: ObjectKey, owner: ObjectKey | None) -> tuple[ObjectKey, ...]:
         if key.kind in CUSTOM_KINDS:
