@@ -1,4 +1,4 @@
-"""Training on a toy task with a two-layer model: the word decides the label."""
+"""Training on a toy task with a one-layer model: the word decides the label."""
 
 import json
 from decimal import Decimal
@@ -20,7 +20,7 @@ from tests.unit.models.tiny import WORDS, make_folder
 LABELS = (Label("organ:heart", "Heart"), Label("organ:lung", "Lung"))
 LORA = Method(type="LoRA", rank=4, alpha=8)
 FULL = Method(type="Full")
-TEXTS = [f"{side} {organ} {trouble}" for organ in ("heart", "lung") for trouble in WORDS[3:9] for side in ("left", "right", "red", "blue")]
+TEXTS = [f"{organ} {trouble}" for organ in ("heart", "lung") for trouble in WORDS[3:9]] * 4
 TARGETS = [0 if "heart" in text else 1 for text in TEXTS]
 FAST = Hyperparameters(epochs=6, batch_size=8, learning_rate=Decimal("0.01"), maximum_tokens=8, seed=0)
 FACTS = {"Base": "tiny"}

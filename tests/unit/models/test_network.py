@@ -55,7 +55,7 @@ def test_an_encoder_is_no_classifier(encoder_folder: Path) -> None:
 def test_weights_that_do_not_fit_the_config_are_refused(encoder_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(encoder_folder, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 2}))
     with pytest.raises(ConfigError, match=r"does not fit config.json") as caught:
         load_network(folder, Task.FEATURE_EXTRACTION)
     assert caught.value.reason == "InvalidSource"
