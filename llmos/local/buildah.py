@@ -61,12 +61,12 @@ class Buildah:
         if code.returncode != 0:
             raise PermanentError(f"building the image {tag} failed; the end of {log}:\n{tail(log)}", reason="BuildFailed")
 
-    def push(self, tag: str, reference: str, *, plain_http: bool, compress: bool) -> str:
-        """Push an image and return its digest; layers that the registry has are not sent again."""
+    def push(self, tag: str, reference: str, *, plain_http: bool, zstd: bool) -> str:
+        """Push an image and return its digest; layers that the registry has are not sent again. `zstd`: instead of gzip."""
         digest_file = self._folder / "digest"
         flags = ["--quiet", f"--digestfile={digest_file}", f"--tls-verify={str(not plain_http).lower()}"]
-        if not compress:
-            flags.append("--disable-compression")
+        if zstd:
+            flags += ["--format=oci", "--compression-format=zstd", "--compression-level=1"]
         run([*self._command, "push", *flags, tag, f"docker://{reference}"], environment=self._environment(), timeout_s=3600)
         return digest_file.read_text().strip()
 

@@ -8,10 +8,10 @@ from llmos.local.settings import BRIDGE, CLUSTER_DOMAIN, NODE_ADDRESS, NODE_NAME
 __all__ = ["PAUSE_IMAGE", "render_configuration"]
 
 PAUSE_IMAGE = "llmos.local/pause:1"
-_REGISTRY_HOST = f'''server = "http://{REGISTRY}"
+_REGISTRY_HOST = f"""server = "http://{REGISTRY}"
 [host."http://{REGISTRY}"]
   capabilities = ["pull", "resolve"]
-'''
+"""
 """containerd 1.6 takes a file without a [host] for broken, and then speaks TLS."""
 
 
