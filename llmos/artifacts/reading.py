@@ -137,5 +137,5 @@ def _read_document(
         check_schema_version(document)
     except ValueError as error:
         raise chain_broken(repository, digest, f"its document is malformed: {error}") from error
-    assert isinstance(document, dict)  # noqa: S101 - check_schema_version reads a field of it
+    assert isinstance(document, dict)
     return document

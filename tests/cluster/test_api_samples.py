@@ -98,7 +98,8 @@ def _live_crds(rest: RestClient) -> dict[str, Document]:
 
 
 def _is_established(crd: Document) -> bool:
-    return any(c["type"] == "Established" and c["status"] == "True" for c in crd.get("status", {}).get("conditions", []))
+    # A CRD that was created this moment has `conditions: null`.
+    return any(c["type"] == "Established" and c["status"] == "True" for c in crd.get("status", {}).get("conditions") or [])
 
 
 def _is_part(part: Any, whole: Any) -> bool:

@@ -1,6 +1,7 @@
 """Export, comparison and the files beside the graph, on a one-layer model.
 
-An export takes seconds whatever the size, so the three that are needed are made once.
+An export takes seconds whatever the size, so it is made once; that two exports are the same bytes is tested with the Jobs
+(tests/unit/adaptation/test_jobs.py).
 """
 
 import json
@@ -15,7 +16,6 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from llmos.artifacts import digest_file
 from llmos.errors import ConfigError, PermanentError
 from llmos.models import Label, OnnxSpec, TextNetwork, compare, export_onnx, measure_invariance
 from llmos.models.onnx_build import BuiltOnnx, build_onnx
@@ -28,19 +28,9 @@ SPEC = OnnxSpec.model_validate({"maximumTokens": 16, "maximumDifference": "0.000
 FACTS = {"Task": "TextClassification"}
 
 
-def digests(folder: Path) -> dict[str, str]:
-    return {path.name: digest_file(path) for path in folder.iterdir()}
-
-
 @pytest.fixture(scope="module")
 def built(classifier: TextNetwork, tmp_path_factory: pytest.TempPathFactory) -> BuiltOnnx:
     return build_onnx(classifier, tmp_path_factory.mktemp("built") / "onnx", spec=SPEC, labels=LABELS, facts=FACTS)
-
-
-@pytest.fixture(scope="module")
-def encoder_session(built: BuiltOnnx, encoder: TextNetwork, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    path = tmp_path_factory.mktemp("encoder-onnx") / "model.onnx"
-    return open_session(export_onnx(encoder, path, maximum_tokens=16))
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +42,6 @@ def test_the_export_agrees_with_torch_at_shapes_it_never_saw(built: BuiltOnnx) -
     # Float32: kernels that add up in another order differ in the seventh digit.
     assert 0 < float(built.measurements["maximumDifference"]) < 1e-5
     assert set(built.measurements["differences"]) == {"1x5", "3x16"}
-
-
-def test_the_same_weights_give_the_same_bytes(built: BuiltOnnx, encoder_session: Any, classifier: TextNetwork, tmp_path: Path) -> None:
-    # `encoder_session` was exported between the two, and must not have left a trace.
-    again = build_onnx(classifier, tmp_path / "again", spec=SPEC, labels=LABELS, facts=FACTS)
-    assert digests(again.folder) == digests(built.folder)
 
 
 def test_the_graph_does_not_say_where_or_how_it_was_made(built: BuiltOnnx) -> None:
@@ -72,11 +56,6 @@ def test_the_graph_passes_onnx_own_check_and_names_its_tensors(built: BuiltOnnx)
     assert [value.name for value in model.graph.input] == ["input_ids", "attention_mask", "token_type_ids"]
     assert [value.name for value in model.graph.output] == ["logits"]
     assert [dim.dim_param for dim in model.graph.input[0].type.tensor_type.shape.dim] == ["batch", "tokens"]
-
-
-def test_an_encoder_whose_output_is_called_as_its_first_layer_exports(encoder: TextNetwork, encoder_session: Any) -> None:
-    # The exporter gives the embedding layer's node the same name, and ONNX Runtime then refuses the file.
-    assert compare(encoder, encoder_session, [(1, 4), (5, 16)]).is_within(1e-5)
 
 
 def test_another_model_is_found_out(session: Any, classifier_folder: Path, classifier: TextNetwork) -> None:

@@ -38,9 +38,7 @@ def _model(**labels: str) -> dict[str, Any]:
 )
 def test_an_object_is_enqueued_unless_it_is_another_installations(labels: dict[str, str], enqueued: bool) -> None:
     seen: list[ObjectKey] = []
-    intake = Intake(
-        Cache(), ReportStore(), Metrics(), SystemClock(), installation_id="llmos-system/llmos", enqueue=seen.append
-    )
+    intake = Intake(Cache(), ReportStore(), Metrics(), SystemClock(), installation_id="llmos-system/llmos", enqueue=seen.append)
     body = _model(**labels)
     intake.remember(body)
     intake.happened({"type": "ADDED", "object": body})
