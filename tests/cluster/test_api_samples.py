@@ -6,6 +6,7 @@ cluster has no LLMOS yet, its CRDs are created for the module and removed again.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -47,15 +48,13 @@ class Api:
 @pytest.fixture(scope="module")
 def api(cluster: Cluster) -> Iterator[Api]:
     rest = RestClient(cluster.kubeconfig)
-    created = _ensure_crds(rest)
     namespace = f"llmos-api-{uuid.uuid4().hex[:8]}"
-    rest.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    yield Api(rest, namespace)
-    rest.delete(f"/api/v1/namespaces/{namespace}")
-    for name in created:
-        rest.delete(f"{CRD_PATH}/{name}")
-    _wait(lambda: not set(created) & _live_crds(rest).keys(), "the API server did not remove the CRDs")
-    rest.close()
+    with contextlib.closing(rest), _crds(rest):
+        rest.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        try:
+            yield Api(rest, namespace)
+        finally:
+            rest.delete(f"/api/v1/namespaces/{namespace}")
 
 
 @pytest.fixture
@@ -67,23 +66,25 @@ def existing(api: Api, request: pytest.FixtureRequest) -> Iterator[Document]:
     api.rest.delete(api.path_of(document))
 
 
-def _ensure_crds(rest: RestClient) -> list[str]:
-    """Create the CRDs the cluster lacks and return their names; those it has must be these."""
+@contextlib.contextmanager
+def _crds(rest: RestClient) -> Iterator[None]:
+    """Create the CRDs the cluster lacks and remove them again; those it has must be these."""
     live = _live_crds(rest)
-    created = []
+    missing = {name: crd for crd in CRDS.values() if (name := crd["metadata"]["name"]) not in live}
     for crd in CRDS.values():
         name = crd["metadata"]["name"]
-        if name in live:
-            assert schema_of(live[name]) == schema_of(crd), f"the cluster has another {name} than crds/: upgrade its release first"
-        else:
+        is_equal = name in missing or schema_of(live[name]) == schema_of(crd)
+        assert is_equal, f"the cluster has another {name} than crds/: upgrade its release first"
+    try:
+        for crd in missing.values():
             rest.create(CRD_PATH, crd)
-            created.append(name)
-    _wait(
-        lambda: all(_is_established(crd) for name, crd in _live_crds(rest).items() if name in created),
-        "the API server did not establish the CRDs",
-    )
-    time.sleep(1 if created else 0)  # established is a moment earlier than served
-    return created
+        _wait(lambda: all(_is_established(_live_crds(rest)[name]) for name in missing), "the API server did not establish the CRDs")
+        time.sleep(1 if missing else 0)  # established is a moment earlier than served
+        yield
+    finally:
+        for name in missing.keys() & _live_crds(rest).keys():
+            rest.delete(f"{CRD_PATH}/{name}")
+        _wait(lambda: not missing.keys() & _live_crds(rest).keys(), "the API server did not remove the CRDs")
 
 
 def _wait(is_done: Callable[[], bool], complaint: str) -> None:

@@ -32,6 +32,7 @@ CHART = ROOT / "charts" / "llmos"
 GOLDEN = ROOT / "tests" / "golden" / "chart" / "permissions.txt"
 KUBE_VERSION = "--kube-version=1.34.4"
 DIGEST = "sha256:" + "a" * 64
+LABELS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/part-of")
 OWNERSHIP = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace", "helm.sh/resource-policy")
 
 Values = dict[str, Any]
@@ -120,7 +121,7 @@ def crd_ownership(cluster: Cluster) -> Iterator[None]:
             kubectl.delete("crd", name)
             continue
         annotations = {key: before[name].get("annotations", {}).get(key) for key in OWNERSHIP}
-        labels = {"app.kubernetes.io/managed-by": before[name].get("labels", {}).get("app.kubernetes.io/managed-by")}
+        labels = {key: before[name].get("labels", {}).get(key) for key in LABELS}
         patch = json.dumps({"metadata": {"annotations": annotations, "labels": labels}})
         kubectl.run("patch", "crd", name, "--type=merge", f"--patch={patch}")
 
