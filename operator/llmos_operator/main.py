@@ -24,6 +24,7 @@ from llmos.errors import LlmosError
 from llmos_operator.clock import SystemClock
 from llmos_operator.cluster import Cache
 from llmos_operator.cluster.aio import AioClusterClient, connect
+from llmos_operator.cluster.audit import Audit
 from llmos_operator.desired import Installation
 from llmos_operator.handlers import Intake
 from llmos_operator.metrics import Metrics
@@ -54,6 +55,7 @@ class Operator:
         self._client = client
         self._metrics = metrics
         self._clock = SystemClock()
+        rng = random.Random()  # noqa: S311 - jitter
         self._certificates = _certificate_directory(settings)
         self._cache = Cache()
         self._reports = ReportStore()
@@ -64,12 +66,13 @@ class Operator:
             workers=settings.queue.workers,
             resync_s=settings.queue.resync_seconds,
             clock=self._clock,
-            rng=random.Random(),  # noqa: S311 - jitter
+            rng=rng,
             observer=metrics,
         )
         self._intake = Intake(
             self._cache, self._reports, metrics, self._clock, installation_id=settings.installation_id, enqueue=self._enqueue
         )
+        self._audit = Audit(client, self._cache, namespaces=settings.watch_namespaces, enqueue=self._enqueue, rng=rng)
         self._has_nothing_to_list = False
 
     def _enqueue(self, key: ObjectKey) -> None:
@@ -86,8 +89,9 @@ class Operator:
             queue = asyncio.create_task(self._queue.run(), name="queue")
             watches = asyncio.create_task(run_watches(self._settings, self._intake, stop), name="watches")
             sampler = asyncio.create_task(self._sample(), name="sampler")
+            audit = asyncio.create_task(self._audit.run(every_s=self._settings.queue.resync_seconds), name="audit")
             stopped = asyncio.create_task(stop.wait(), name="stop")
-            tasks = (queue, watches, sampler)
+            tasks = (queue, watches, sampler, audit)
             done, _ = await asyncio.wait((*tasks, stopped), return_when=asyncio.FIRST_COMPLETED)
             logger.info("stopping: finishing %d passes", self._queue.num_running)
             stop.set()

@@ -18,6 +18,7 @@ __all__ = [
     "INPUTS_HASH_ANNOTATION",
     "INSTALLATION_LABEL",
     "KNOWLEDGE_ANNOTATION",
+    "MANAGED_BY",
     "MANAGER",
     "MODEL_ANNOTATION",
     "QUEUE_LABEL",
@@ -43,6 +44,9 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 MANAGER: Final = "llmos-operator"
 """Field manager of everything we write, and the value of the managed-by label."""
+
+MANAGED_BY: Final = {"app.kubernetes.io/managed-by": MANAGER}
+"""What every child and pod carries; the watches ask the API server for it."""
 
 REPORT_AUDIENCE: Final = "llmos-report"
 
@@ -136,7 +140,7 @@ def child_labels(owner: ObjectKey) -> dict[str, str]:
         "app.kubernetes.io/instance": owner.name,
         "app.kubernetes.io/component": _COMPONENTS[owner.kind],
         "app.kubernetes.io/part-of": "llmos",
-        "app.kubernetes.io/managed-by": MANAGER,
+        **MANAGED_BY,
         kind_label(owner.kind): owner.name,
     }
 

@@ -13,8 +13,8 @@ from typing import Any
 import kopf
 
 from llmos_operator.handlers import Intake, register
-from llmos_operator.handlers.children import MANAGED_BY, WATCHED
-from llmos_operator.names import GROUP
+from llmos_operator.handlers.children import WATCHED
+from llmos_operator.names import GROUP, MANAGED_BY
 from llmos_operator.settings import Settings
 
 __all__ = ["build_registry", "build_settings", "run_watches"]

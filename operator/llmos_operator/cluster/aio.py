@@ -32,6 +32,8 @@ _JSON = "application/json"
 _MERGE = "application/merge-patch+json"
 _APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_PAGE = 500
 _POD_NAME = "authentication.kubernetes.io/pod-name"
 _POD_UID = "authentication.kubernetes.io/pod-uid"
 _RETRIED = (408, 409, 425, 429)
@@ -157,6 +159,22 @@ class AioClusterClient:
             _or_fail(status, answer)
 
     @_wrapped
+    async def list_identities(self, kind: str, namespace: str, *, labels: Mapping[str, str]) -> dict[ObjectKey, str]:
+        """Return name → uid of all objects of a kind, metadata only, page by page."""
+        found: dict[ObjectKey, str] = {}
+        query = {"limit": str(_PAGE), "labelSelector": ",".join(f"{name}={value}" for name, value in labels.items())}
+        while True:
+            path = f"{_path(ObjectKey(kind, namespace, ''))}?{urlencode(query)}"
+            answer = _or_fail(*await self._send("GET", path, kind=kind, accept=_METADATA))
+            for item in answer["items"]:
+                metadata = item["metadata"]
+                found[ObjectKey(kind, metadata["namespace"], metadata["name"])] = metadata["uid"]
+            token = answer.get("metadata", {}).get("continue")
+            if not token:
+                return found
+            query["continue"] = token
+
+    @_wrapped
     async def list_events(self, namespace: str, uid: str, *, limit: int) -> list[Json]:
         """Return some Events about the object with this uid."""
         query = {"fieldSelector": f"involvedObject.uid={uid}", "limit": str(limit)}
@@ -202,8 +220,10 @@ class AioClusterClient:
             path = f"{path}?{urlencode(query)}"
         return await self._send(verb, path, body, content_type=content_type, kind=key.kind)
 
-    async def _send(self, verb: str, path: str, body: Any = None, *, content_type: str = _JSON, kind: str) -> tuple[int, Json]:
-        headers = {"Accept": _JSON, "Content-Type": content_type, "User-Agent": MANAGER}
+    async def _send(
+        self, verb: str, path: str, body: Any = None, *, content_type: str = _JSON, kind: str, accept: str = _JSON
+    ) -> tuple[int, Json]:
+        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": MANAGER}
         # In a pod the token is re-read from its file when it nears its end; that is the configuration's refresh hook.
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, verb, body)
         url = self._api.configuration.host + path

@@ -5,7 +5,7 @@ writes), and an event older than what is here is dropped: otherwise a reconcile 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from llmos_operator.api import references_of
 from llmos_operator.cluster.slim import pack, slim_child, slim_custom_resource, slim_pod, unpack
@@ -107,6 +107,21 @@ class Cache:
         """Return what is known of these kinds."""
         wanted = set(kinds)
         return [key for key in self._objects if key.kind in wanted]
+
+    def forget_missing(self, before: Mapping[ObjectKey, str], found: Mapping[ObjectKey, str]) -> list[ObjectKey]:
+        """Drop what was here `before` a listing, still is, and was not `found` by it; returns the custom resources that concerns."""
+        concerned: list[ObjectKey] = []
+        for key, uid in before.items():
+            known = self._versions.get(key)
+            if known and known[0] == uid and found.get(key) != uid:
+                owner = self._owner.get(key)
+                self.discard(key)
+                concerned += [owner] if owner else [key, *self.referrers(key)]
+        return concerned
+
+    def identities(self, kind: str) -> dict[ObjectKey, str]:
+        """Return name → uid of what is here."""
+        return {key: identity[0] for key, identity in self._versions.items() if key.kind == kind}
 
     def __len__(self) -> int:
         return len(self._objects)

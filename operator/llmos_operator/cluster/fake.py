@@ -5,7 +5,7 @@ writes" is a promise that is tested by counting.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmos_operator.cluster.port import ClusterRefused, ObjectExists, TokenIdentity
@@ -102,6 +102,12 @@ class FakeCluster:
         live = self.objects.get(key)
         if live and live["metadata"]["uid"] == uid:
             self.remove(key)
+
+    async def list_identities(self, kind: str, namespace: str, *, labels: Mapping[str, str]) -> dict[ObjectKey, str]:
+        """Return the uids of what there is."""
+        self._request("list", ObjectKey(kind, namespace, ""))
+        found = {key: body["metadata"] for key, body in self.objects.items() if key.kind == kind and namespace in ("", key.namespace)}
+        return {key: metadata["uid"] for key, metadata in found.items() if labels.items() <= metadata.get("labels", {}).items()}
 
     async def list_events(self, namespace: str, uid: str, *, limit: int) -> list[Json]:
         """Return the Events a test has set for this uid."""

@@ -8,6 +8,7 @@ Must not: import a client. Every error carries the object it was about, so that 
     └── ObjectExists             create found an object of this name
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,6 +81,9 @@ class ClusterClient(Protocol):
 
     async def delete(self, key: ObjectKey, /, *, uid: str) -> None:
         """Delete this very object and what it owns, in the background; it being gone is fine."""
+
+    async def list_identities(self, kind: str, /, namespace: str, *, labels: Mapping[str, str]) -> dict[ObjectKey, str]:
+        """Return name → uid of all objects of a kind (in a namespace, or in all if it is empty), metadata only."""
 
     async def list_events(self, namespace: str, /, uid: str, *, limit: int) -> list[Json]:
         """Return some Events about the object with this uid."""

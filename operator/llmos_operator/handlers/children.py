@@ -5,11 +5,10 @@ from typing import Any
 import kopf
 
 from llmos_operator.handlers.intake import Intake
-from llmos_operator.names import CHILD_KINDS, MANAGER, RESOURCES, ApiResource
+from llmos_operator.names import CHILD_KINDS, MANAGED_BY, RESOURCES, ApiResource
 
-__all__ = ["MANAGED_BY", "WATCHED", "register"]
+__all__ = ["WATCHED", "register"]
 
-MANAGED_BY = {"app.kubernetes.io/managed-by": MANAGER}
 WATCHED = tuple(RESOURCES[kind] for kind in (*CHILD_KINDS, "Pod"))
 
 

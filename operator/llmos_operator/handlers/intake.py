@@ -40,11 +40,13 @@ class Intake:
         """Whether the first event was handled, and so the first listing is complete."""
 
     def remember(self, body: Any) -> None:
-        """Take an object into memory; one that was given to another installation leaves it."""
-        if self._is_foreign(body):
-            self._cache.discard(ObjectKey.of(body))
+        """Take an object into memory, and let go of the rest; one that was given to another installation leaves it."""
+        whole = dict(body)
+        if self._is_foreign(whole):
+            self._cache.discard(ObjectKey.of(whole))
         else:
-            self._cache.upsert(dict(body))
+            self._cache.upsert(whole)
+        _empty(whole)
 
     def happened(self, event: Any) -> None:
         """An object changed or went: add whom it concerns."""
@@ -73,3 +75,16 @@ class Intake:
         if key.kind in CUSTOM_KINDS:
             return (key, *self._cache.referrers(key))
         return (owner,) if owner else ()
+
+
+def _empty(body: Json) -> None:
+    """Empty, in place, what nobody needs any more.
+
+    At the start kopf holds every object whole until all are listed; with a thousand services that would be most of our memory. Identity and
+    labels stay: kopf and the event handlers read those.
+    """
+    for name, part in body.items():
+        if name != "metadata" and isinstance(part, dict):
+            part.clear()
+    for name in ("managedFields", "annotations"):
+        body["metadata"].pop(name, None)

@@ -5,12 +5,14 @@ Owns: remembering answers in the cache (read your own writes), adopting what tur
 
 import logging
 
-from llmos_operator.cluster import Cache, ClusterClient, ObjectExists
+from llmos_operator.clock import Clock
+from llmos_operator.cluster import Cache, ClusterClient, ClusterError, ObjectExists
 from llmos_operator.desired import differs
 from llmos_operator.names import Json, ObjectKey
 from llmos_operator.reconcile.plan import Action, Apply, Create, Delete, Patch, Plan
 from llmos_operator.reconcile.subject import Subject
 from llmos_operator.status.conditions import status_patch
+from llmos_operator.status.events import Announcement, announcement, build_event
 
 __all__ = ["Executor"]
 
@@ -20,8 +22,9 @@ logger = logging.getLogger(__name__)
 class Executor:
     """Does what a plan says."""
 
-    def __init__(self, client: ClusterClient, cache: Cache) -> None:
+    def __init__(self, client: ClusterClient, cache: Cache, clock: Clock) -> None:
         self._client = client
+        self._clock = clock
         self._cache = cache
         self.tolerated: dict[ObjectKey, str] = {}
         """Child → fingerprint that somebody's admission changes after every apply; see ServiceObserved.tolerated."""
@@ -46,8 +49,19 @@ class Executor:
         if answer is None:
             return
         self._cache.upsert(answer)
+        if said := announcement(subject.status, status):
+            await self._announce(subject, said)
         if lost := differs(status, answer.get("status", {})):
             logger.error("%s: the API server dropped status%s; are the CRDs of this version?", subject.key, lost)
+
+    async def _announce(self, subject: Subject, said: Announcement) -> None:
+        """Post an Event; not being able to is no reason to fail."""
+        try:
+            await self._client.create(build_event(subject.key, subject.uid, said, self._clock.now()))
+        except ObjectExists:
+            logger.debug("%s: this was announced before", subject.key)
+        except ClusterError as error:
+            logger.warning("%s: cannot post an Event: %s", subject.key, error)
 
     async def _do(self, action: Action, subject: Subject) -> None:
         match action:

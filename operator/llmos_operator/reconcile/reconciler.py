@@ -50,7 +50,7 @@ class Reconciler:
         self._reports = reports
         self._installation = installation
         self._clock = ports.clock
-        self._executor = Executor(ports.client, cache)
+        self._executor = Executor(ports.client, cache, ports.clock)
         registry = RegistryReader(ports.store, installation.settings.artifacts.root, cache)
         self._observer = Observer(cache, registry, reports, Troubleshooter(ports.client, ports.clock))
         self._turns = RolloutTurns(cache, installation.settings.queue.rolling_services, ports.clock)

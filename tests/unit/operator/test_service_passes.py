@@ -42,7 +42,7 @@ async def new_snapshot(world: World) -> str:
 
 async def test_a_service_gets_its_children_and_says_so(world: World) -> None:
     key = await serve(world)
-    kinds = {found.kind for found in world.cluster.objects} - {"Model", "KnowledgeBase", "InferenceService", "Pod"}
+    kinds = {found.kind for found in world.cluster.objects} - {"Model", "KnowledgeBase", "InferenceService", "Pod", "Event"}
     assert kinds == {"Deployment", "Service", "ConfigMap", "NetworkPolicy"}
     assert world.condition(key) == ("True", "Serving")
     assert world.condition(key, "SnapshotActive") == ("True", "Active")
@@ -235,7 +235,7 @@ async def test_a_digest_that_is_nowhere_is_said_and_nothing_is_touched(world: Wo
     world.forget_requests()
     await world.settle(key)
     assert world.condition(key, "Stalled") == ("True", "DigestNotFound")
-    assert [found.kind for _, found in world.cluster.writes] == ["InferenceService"]
+    assert {found.kind for _, found in world.cluster.writes} == {"InferenceService", "Event"}
 
 
 async def test_a_missing_precision_is_named(world: World) -> None:
