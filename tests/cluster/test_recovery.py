@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.world import World, condition, example_documents, is_ready
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.cluster, pytest.mark.soak, pytest.mark.timeout(1200)]
 
 
 def _example(kind: str, name: str, **spec: Any) -> dict[str, Any]:
