@@ -16,10 +16,11 @@ MAIN_NAMESPACE = "llmos-test-main"
 NAMESPACE = "llmos-test"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def cluster() -> Iterator[Cluster]:
-    """The running cluster, or one that lives as long as the tests."""
-    with borrowed() as found:
+    """The running cluster, or one that lives as long as the tests; KUBECONFIG names it meanwhile."""
+    with borrowed() as found, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(found.kubeconfig))
         yield found
 
 
