@@ -17,6 +17,7 @@ from llmos.adaptation.taxonomy import TaxonomyDataset, build_taxonomy_dataset
 from llmos.artifacts import MODEL_ARTIFACT, MODEL_CONFIG, Registry
 from llmos.errors import ConfigError, PermanentError
 from llmos.knowledge import Snapshot
+from llmos.models.compute import wait_passively
 from llmos.models.folder import build_model_config, folder_layers
 from llmos.models.import_job import tool_versions
 from llmos.workload import JobConfig, Reporter, Result, run_job
@@ -31,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job and return the exit code."""
+    wait_passively()
     return run_job(train_model, argv)
 
 

@@ -7,7 +7,7 @@ modules need it are loaded when first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from llmos.models.compute import count_cpus
+from llmos.models.compute import count_cpus, wait_passively
 from llmos.models.config import ModelSpec, OnnxSpec, PythonPackageSource, Task, parse_model_spec
 from llmos.models.folder import copy_model_folder, folder_layers
 from llmos.models.labels import Label, read_labels, write_labels
@@ -39,6 +39,7 @@ __all__ = [
     "measure_latency",
     "parse_model_spec",
     "read_labels",
+    "wait_passively",
     "write_labels",
 ]
 

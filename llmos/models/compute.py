@@ -1,4 +1,4 @@
-"""How many processors this process may really use.
+"""How many processors this process may really use, and how its threads wait.
 
 In a container `os.cpu_count()` is the node's; a pod limited to two processors that starts 64 threads is slower than with two. Must not:
 import torch.
@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-__all__ = ["count_cpus"]
+__all__ = ["count_cpus", "wait_passively"]
 
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
@@ -23,6 +23,15 @@ def count_cpus(cgroup: Path = _CGROUP) -> int:
     schedulable = len(os.sched_getaffinity(0))
     limit = _read_v2(cgroup) or _read_v1(cgroup)
     return max(1, min(schedulable, math.ceil(limit))) if limit else schedulable
+
+
+def wait_passively() -> None:
+    """Let torch's threads sleep while they wait for one another; works only before torch is imported, and never overrides the user.
+
+    By default they spin. On two cores that others use, too, a training step took 3.1 s spinning and 0.37 s sleeping, with the same result
+    to the last bit.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _read_v2(cgroup: Path) -> float | None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from llmos.artifacts import MODEL_ARTIFACT, MODEL_CONFIG, Payload, Registry
 from llmos.errors import ConfigError, PermanentError
+from llmos.models.compute import wait_passively
 from llmos.models.config import ModelSpec, Task, parse_model_spec
 from llmos.models.folder import build_model_config, folder_layers
 from llmos.models.labels import Label, read_labels
@@ -26,6 +27,7 @@ _CARRIED: Final = ("accuracy", "macroF1", "baselineAccuracy")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job and return the exit code."""
+    wait_passively()
     return run_job(import_model, argv)
 
 

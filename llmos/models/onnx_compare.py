@@ -53,6 +53,8 @@ def open_session(path: Path) -> Any:
     """Open an ONNX file on the CPU with as many threads as this process may use."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = count_cpus()
+    # Threads that spin while they wait take the processor from whoever else is on the node.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
