@@ -118,12 +118,14 @@ def crd_ownership(cluster: Cluster) -> Iterator[None]:
     for crd in _crds(kubectl):
         name = crd["metadata"]["name"]
         if name not in before:
-            kubectl.delete("crd", name)
+            # Not waiting here: all four go at once.
+            kubectl.delete("crd", name, wait=False)
             continue
         annotations = {key: before[name].get("annotations", {}).get(key) for key in OWNERSHIP}
         labels = {key: before[name].get("labels", {}).get(key) for key in LABELS}
         patch = json.dumps({"metadata": {"annotations": annotations, "labels": labels}})
         kubectl.run("patch", "crd", name, "--type=merge", f"--patch={patch}")
+    poll_until(lambda: {crd["metadata"]["name"] for crd in _crds(kubectl)} == before.keys(), what="the CRDs are as before", timeout_s=180)
 
 
 def _crds(kubectl: Kubectl) -> list[dict[str, Any]]:
