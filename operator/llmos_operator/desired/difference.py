@@ -5,21 +5,14 @@ others; none of that is a difference. A field we used to set and dropped does no
 annotation, shows it.
 """
 
-import re
-from decimal import Decimal
 from typing import Any, Final
 
 from llmos.artifacts import canonical_json, digest_bytes
+from llmos_operator.desired.quantity import quantity
 from llmos_operator.names import APPLIED_ANNOTATION, Json
 
 __all__ = ["differs", "fingerprint", "with_fingerprint"]
 
-_QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]+)?\Z")
-_FACTORS: Final = {
-    **{unit: Decimal(1024) ** (index + 1) for index, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))},
-    **{unit: Decimal(1000) ** (index + 1) for index, unit in enumerate(("k", "M", "G", "T", "P", "E"))},
-    **{"m": Decimal("0.001"), "u": Decimal("0.000001"), "n": Decimal("0.000000001")},
-}
 _MERGE_KEYS: Final = ("name", "containerPort", "port", "topologyKey", "mountPath", "type")
 _ATOMIC: Final = ("selector", "podSelector", "matchLabels", "nodeSelector")
 """Maps that are replaced as a whole: a key more is another meaning."""
@@ -82,17 +75,5 @@ def _first(found: Any) -> str | None:
 
 
 def _same_quantity(one: Any, other: Any) -> bool:
-    left, right = _quantity(one), _quantity(other)
+    left, right = quantity(one), quantity(other)
     return left is not None and left == right
-
-
-def _quantity(value: Any) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return None
-    match = _QUANTITY.match(str(value))
-    if not match:
-        return None
-    number, unit = match.groups()
-    if unit and unit[0] in "eE" and len(unit) > 1:
-        return Decimal(f"{number}{unit}")
-    return Decimal(number) * _FACTORS.get(unit or "", Decimal(1))

@@ -12,7 +12,7 @@ from llmos_operator.api import InferenceServiceSpec
 from llmos_operator.desired.context import Installation, Source
 from llmos_operator.desired.difference import with_fingerprint
 from llmos_operator.desired.inference_pod import PORT, build_template
-from llmos_operator.desired.pod import build_metadata
+from llmos_operator.desired.pod import build_metadata, environment
 from llmos_operator.names import RESOURCES, WORKLOAD_ANNOTATION, Json, ObjectKey, knowledge_name, selector_labels
 
 __all__ = ["ACTIVE_KEY", "ServiceInputs", "active_knowledge", "build_children"]
@@ -115,12 +115,16 @@ def _network_policy(inputs: ServiceInputs, installation: Installation) -> Json:
         namespace = installation.settings.network_policies.operator_namespace
         operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
         egress.append({"to": [operator], "ports": [{"port": installation.settings.report.port, "protocol": "TCP"}]})
-    spec = {
+    spec: Json = {
         "podSelector": {"matchLabels": selector_labels(inputs.owner)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"ports": [{"port": PORT, "protocol": "TCP"}]}],
         "egress": egress,
     }
+    if any(variable["name"].lower().endswith("_proxy") for variable in environment(inputs.spec.workload, installation)):
+        # The way out is the proxy's, whose address we do not know.
+        spec = {**spec, "policyTypes": ["Ingress"]}
+        del spec["egress"]
     return _child(inputs, "NetworkPolicy", spec=spec)
 
 

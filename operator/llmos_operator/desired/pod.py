@@ -8,6 +8,7 @@ from typing import Any, Final
 from llmos_operator.api import Workload
 from llmos_operator.api.v1alpha1 import Resources
 from llmos_operator.desired.context import Installation
+from llmos_operator.desired.quantity import quantity
 from llmos_operator.names import CONFIG_ANNOTATION, GROUP, REPORT_AUDIENCE, Json, ObjectKey, child_labels
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "build_metadata",
     "build_pod_spec",
     "common_mounts",
+    "environment",
     "merged_resources",
     "owner_reference",
 ]
@@ -52,11 +54,16 @@ def build_metadata(
 
 
 def merged_resources(defaults: Json, chosen: Resources) -> Json:
-    """Return the user's resources over the defaults; a default request above the user's limit is lowered by leaving it to the limit."""
-    requests = {name: value for name, value in defaults.get("requests", {}).items() if name not in chosen.limits}
-    limits = {name: value for name, value in defaults.get("limits", {}).items() if name not in chosen.requests}
-    # With a limit and no request Kubernetes takes the limit as the request: requests are always set.
+    """Return the user's resources over the defaults; a default that the user's own value contradicts goes."""
+    limits = {name: value for name, value in defaults["limits"].items() if not _exceeds(chosen.requests.get(name), value)}
+    # Where a default request goes, Kubernetes takes the limit as the request: requests are always set.
+    requests = {name: value for name, value in defaults["requests"].items() if not _exceeds(value, chosen.limits.get(name))}
     return {"requests": {**requests, **chosen.requests}, "limits": {**limits, **chosen.limits}}
+
+
+def _exceeds(request: int | str | None, limit: int | str | None) -> bool:
+    asked, allowed = quantity(request), quantity(limit)
+    return asked is not None and allowed is not None and asked > allowed
 
 
 def build_container(
@@ -75,7 +82,7 @@ def build_container(
         "image": image,
         "imagePullPolicy": installation.settings.image_pull_policy,
         "command": command,
-        "env": _environment(workload, installation),
+        "env": environment(workload, installation),
         "resources": resources,
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -182,7 +189,7 @@ def _ca_bundle(workload: Workload, installation: Installation) -> tuple[str, str
     return (default, "ca.crt") if default else None
 
 
-def _environment(workload: Workload, installation: Installation) -> list[Json]:
+def environment(workload: Workload, installation: Installation) -> list[Json]:
     """Return the variables, later ones winning: ours, the installation's, the user's."""
     variables: dict[str, Json] = {"HOME": {"name": "HOME", "value": "/tmp"}}  # noqa: S108 - an emptyDir of the pod
     if _ca_bundle(workload, installation):

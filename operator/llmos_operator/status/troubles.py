@@ -13,7 +13,7 @@ from llmos.errors import EXIT_PERMANENT
 from llmos_operator.names import Json
 from llmos_operator.status.reasons import Reason, reason_or
 
-__all__ = ["Failure", "Trouble", "event_trouble", "is_stuck_creating", "pod_failure", "pod_result", "pod_trouble"]
+__all__ = ["Failure", "Trouble", "event_trouble", "is_stuck_creating", "pod_failure", "pod_trouble"]
 
 _PULL: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 _CONFIG: Final = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
@@ -121,15 +121,6 @@ def _failure(where: str, container: Json, ended: Json) -> Failure:
         lines = ended.get("message", "").strip().splitlines()
         text = f"it ended with exit code {code}" + (f": {lines[-1]}" if lines else "")
     return Failure(reason, where, text[:_TEXT_CHARACTERS], code, ended.get("finishedAt") or "")
-
-
-def pod_result(pod: Json) -> Json | None:
-    """Return the termination message of a container that ended well, or None."""
-    for container in pod["containers"]:
-        ended = container.get("state", {}).get("terminated")
-        if ended and not container["init"] and ended.get("exitCode") == 0 and (said := _said(ended)):
-            return said
-    return None
 
 
 def _said(ended: Json) -> dict[str, Any]:
