@@ -6,12 +6,13 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from llmos.local.cluster import ensure, is_current
+from llmos.local.cluster import existing, is_current
 from llmos.local.node import bring_down, bring_up, read_status
-from llmos.local.progress import console, say
+from llmos.local.progress import say
 from llmos.local.settings import REGISTRY, LocalSettings
 
 __all__ = ["PASS_THROUGH", "down", "kubectl", "status", "up"]
@@ -68,11 +69,13 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
             problem = component.problem
             health = "[green]healthy[/green]" if problem is None else f"[red]{escape(problem)}[/red]; its log: {component.log}"
             table.add_row(component.name, str(component.pid or "-"), health, component.address)
-        console.print(table)
+        Console().print(table)
     raise typer.Exit(0 if healthy else 1)
 
 
 def kubectl(context: typer.Context) -> None:
     """Run kubectl against the cluster: `llmos kubectl get pods -A`."""
-    client = ensure().kubectl()
-    os.execve(client.program, [*client.argv(), *context.args], dict(client.environment()))  # noqa: S606 - becomes kubectl
+    client = existing().kubectl()
+    # From the command line itself: the parser drops the `--` that `kubectl exec` needs.
+    arguments = sys.argv[sys.argv.index(str(context.info_name)) + 1 :]
+    os.execve(client.program, [*client.argv(), *arguments], dict(client.environment()))  # noqa: S606 - becomes kubectl

@@ -56,10 +56,8 @@ def _removed(folder: Path) -> bool:
 
 
 def _hierarchies() -> Iterator[tuple[Path, bool]]:
-    """Yield every mounted hierarchy and whether it is of version 1; a v2 without controllers beside v1 is left alone."""
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    version_1 = [Path(fields[1]) for fields in mounts if fields[2] == "cgroup"]
-    if version_1:
-        yield from ((path, True) for path in version_1)
-        return
-    yield from ((Path(fields[1]), False) for fields in mounts if fields[2] == "cgroup2")
+    """Yield every mounted hierarchy and whether it is of version 1; beside v1 there may be a v2 without controllers."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        fields = line.split()
+        if fields[2] in {"cgroup", "cgroup2"}:
+            yield Path(fields[1]), fields[2] == "cgroup"

@@ -19,7 +19,7 @@ from llmos.local.node import bring_down, bring_up, is_running
 from llmos.local.settings import REGISTRY, LocalSettings
 from llmos.local.toolchain import Toolchain
 
-__all__ = ["Cluster", "borrowed", "ensure"]
+__all__ = ["Cluster", "borrowed", "ensure", "existing", "is_current"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,16 @@ def ensure(environment: Mapping[str, str] = os.environ) -> Cluster:
         return _current(environment)
     settings = LocalSettings.from_environment(environment)
     bring_up(settings)
+    return Cluster(settings.kubeconfig, REGISTRY, is_local=True)
+
+
+def existing(environment: Mapping[str, str] = os.environ) -> Cluster:
+    """Return the cluster the user means without starting anything; whether it answers is the caller's to find out."""
+    if is_current(environment):
+        return _current(environment)
+    settings = LocalSettings.from_environment(environment)
+    if not settings.kubeconfig.is_file():
+        raise ConfigError("there is no local cluster; start it with `llmos up`", reason="NoCluster")
     return Cluster(settings.kubeconfig, REGISTRY, is_local=True)
 
 

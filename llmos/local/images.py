@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from llmos.errors import ConfigError, PermanentError
+from llmos.errors import ConfigError, PermanentError, TransientError
 from llmos.local.buildah import Buildah
 from llmos.local.cluster import Cluster
 from llmos.local.debian import DEBIAN_IMAGE, ensure_debian
@@ -20,7 +20,7 @@ from llmos.local.files import hash_files, locked, write_atomically
 from llmos.local.progress import step
 from llmos.local.settings import REGISTRY, LocalSettings, source_root
 
-__all__ = ["IMAGES", "BuiltImage", "build_images", "ensure_images", "image_tags"]
+__all__ = ["IMAGES", "BuiltImage", "build_images", "ensure_images", "ensure_local_image", "image_tags"]
 
 IMAGES: Final = ("sidecar", "operator", "triton", "trainer")
 """In the order in which they are built: the quick ones first."""
@@ -31,6 +31,7 @@ _LOCKS: Final = {
     "triton": ("triton.txt",),
     "trainer": ("torch.txt", "trainer.txt"),
 }
+_ATTEMPTS: Final = 5
 _MANIFEST_TYPES: Final = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 
 
@@ -96,18 +97,31 @@ def _ensure_image(settings: LocalSettings, root: Path, registry: str, name: str,
     digest = _digest_of(registry, name, tag) if plain_http else None
     if digest is not None:
         return BuiltImage(name, f"{repository}@{digest}", tag, was_built=False)
-    buildah = Buildah(settings)
-    local = f"localhost/llmos/{name}:{tag}"
-    if not buildah.has(local):
-        _ensure_base(settings, buildah, root, tags["base"])
-        _build_wheel(settings, root)
-        with step(f"building the image {name}"):
-            arguments = {"BASE": f"localhost/llmos/base:{tags['base']}"}
-            buildah.build(root / "images" / name / "Containerfile", root, local, arguments=arguments)
+    local = ensure_local_image(settings, name)
+    tag = local.rpartition(":")[2]
     with step(f"pushing the image {name}"):
         # To the node next door the fastest of what containerd reads (measured: docs/images.md); elsewhere what every runtime reads.
-        digest = buildah.push(local, f"{repository}:{tag}", plain_http=plain_http, zstd=registry == REGISTRY)
+        digest = Buildah(settings).push(local, f"{repository}:{tag}", plain_http=plain_http, zstd=registry == REGISTRY)
     return BuiltImage(name, f"{repository}@{digest}", tag, was_built=True)
+
+
+def ensure_local_image(settings: LocalSettings, name: str) -> str:
+    """Build an image unless buildah has it; return its local tag. Needs no registry."""
+    root = source_root()
+    buildah = Buildah(settings)
+    for _ in range(_ATTEMPTS):
+        tags = image_tags(root)
+        local = f"localhost/llmos/{name}:{tags[name]}"
+        if buildah.has(local):
+            return local
+        _ensure_base(settings, buildah, root, tags["base"])
+        _build_wheel(settings, root)
+        if image_tags(root) == tags:  # else somebody saved a file just now, and the wheel is not what the tag says
+            with step(f"building the image {name}"):
+                arguments = {"BASE": f"localhost/llmos/base:{tags['base']}"}
+                buildah.build(root / "images" / name / "Containerfile", root, local, arguments=arguments)
+            return local
+    raise TransientError(f"the sources change while the image {name} is built; try again", reason="SourcesChanging")
 
 
 def _ensure_base(settings: LocalSettings, buildah: Buildah, root: Path, tag: str) -> None:
@@ -123,13 +137,20 @@ def _ensure_base(settings: LocalSettings, buildah: Buildah, root: Path, tag: str
 def _build_wheel(settings: LocalSettings, root: Path) -> None:
     """Leave exactly our wheel in dist/; hatchling writes the same bytes for the same sources."""
     target = root / "dist"
+    made_from = hash_files(root, _package_files(root))
+    stamp = target / ".made-from"
+    if stamp.is_file() and stamp.read_text() == made_from and len(list(target.glob("*.whl"))) == 1:
+        return
+    stamp.unlink(missing_ok=True)
     for old in target.glob("*.whl"):
         old.unlink()
     uv = settings.cache / "boot" / "bin" / "uv"
-    argv = [str(uv), "build", "--wheel", "--quiet", f"--cache-dir={settings.cache / 'uv'}", f"--out-dir={target}", str(root)]
+    argv = [str(uv), "build", "--wheel", "--quiet", f"--cache-dir={settings.cache / 'uv'}", f"--out-dir={target}"]
+    argv += [f"--build-constraints={root / 'requirements' / 'build.txt'}", "--require-hashes", str(root)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=root)
     if done.returncode != 0:
         raise PermanentError(f"building our wheel failed: {done.stderr.strip()[-2000:]}", reason="BuildFailed")
+    stamp.write_text(made_from)
 
 
 def _digest_of(registry: str, name: str, tag: str) -> str | None:

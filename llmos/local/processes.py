@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Process", "find_processes", "processes_naming", "start", "stop"]
+__all__ = ["Process", "any_named", "find_processes", "processes_naming", "start", "stop"]
 
 _PASSED_ON: Final = ("PATH", "HOME", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -65,6 +65,17 @@ def processes_naming(text: str) -> list[int]:
         if text.encode() in arguments and pid != os.getpid():
             found.append(pid)
     return found
+
+
+def any_named(program: str) -> bool:
+    """Tell whether any process of this machine, ours or not, runs under this base name."""
+    for _, folder in _proc_folders():
+        try:
+            if Path((folder / "cmdline").read_text(errors="replace").split("\0", 1)[0]).name == program:
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def start(component: str, argv: Iterable[str], *, state: Path, log: Path, fingerprint: str) -> subprocess.Popen[bytes]:

@@ -13,7 +13,7 @@ from llmos.errors import PermanentError
 from llmos.local.cgroups import cgroup_processes, remove_cgroup
 from llmos.local.command import run, try_run
 from llmos.local.network import has_bridge, remove_network
-from llmos.local.processes import find_processes, processes_naming, stop
+from llmos.local.processes import any_named, find_processes, processes_naming, stop
 from llmos.local.progress import step
 from llmos.local.settings import LocalSettings
 
@@ -77,8 +77,11 @@ def _programs(names: Sequence[str]) -> set[str]:
 
 def _kill_containers(settings: LocalSettings) -> None:
     """Kill pods' processes and their shims. What pods store lies on disk already, as it would after a power cut."""
+    sockets = [path.read_text().strip().removeprefix("unix://") for path in settings.run.glob("containerd/*.v2.task/*/*/address")]
     stop(cgroup_processes(settings.instance), grace_s=0)
     stop(processes_naming(str(settings.containerd_socket)), grace_s=0)
+    for socket in sockets:  # in a folder that all containerds share, and a killed shim leaves its own there
+        Path(socket).unlink(missing_ok=True)
 
 
 def _forget_containers(settings: LocalSettings) -> None:
@@ -111,6 +114,8 @@ def _remove_small_things(settings: LocalSettings) -> None:
         for link in _LOG_LINKS.iterdir():
             if link.is_symlink() and settings.logs in link.readlink().parents:
                 link.unlink()
+    if any_named("kubelet"):
+        return  # another cluster's: it uses that folder too
     for name in ("kubelet.sock", "kubelet_internal_checkpoint", "DEPRECATION"):
         (_KUBELET_GLOBAL / name).unlink(missing_ok=True)
     for folder in (_LOG_LINKS, _KUBELET_GLOBAL, _KUBELET_GLOBAL.parent):
