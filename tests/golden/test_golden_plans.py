@@ -1,7 +1,7 @@
-"""Golden plans: `<kind>/<case>/{cr,observed}.yaml` in, `plan.yaml` out. `pytest tests/golden --regen` writes them anew; review the difference.
+"""Golden plans: `<kind>/<case>/{cr,observed}.yaml` in, `plan.yaml` out.
 
-`cr.yaml` is what a user wrote, `observed.yaml` what the cluster and the registry say. Both are read as the operator reads them; only time and
-the installation are fixed. What a plan holds is exactly what would be sent.
+`pytest tests/golden --regen` writes them anew; review the difference. `cr.yaml` is what a user wrote, `observed.yaml` what the cluster and the
+registry say. Both are read as the operator reads them; only time and the installation are fixed. What a plan holds is what would be sent.
 """
 
 import json
@@ -95,6 +95,6 @@ def test_there_are_cases_for_every_kind() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
 def test_the_plan_is_the_golden_one(case: Path, request: pytest.FixtureRequest) -> None:
     found, golden = document(decide(case)), case / "plan.yaml"
-    if request.config.getoption("--regen"):
+    if request.config.getoption("--regen", default=False):
         golden.write_text(found)
     assert found == golden.read_text()
