@@ -136,14 +136,24 @@ def _ensure_started(settings: LocalSettings, component: Component, fingerprint: 
     if process is not None and process.fingerprint == fingerprint and _becomes_healthy(component, patience_s=10.0):
         return None
     if process is not None:
-        stop([process.pid], grace_s=15.0)
-    if component.port is not None and is_listening(*component.port):
+        stop([process.pid], grace_s=5.0)
+    if component.port is not None and _stays_taken(component.port, patience_s=5.0):
         address, port = component.port
         raise ConfigError(
             f"{component.name} needs {address}:{port}, where another program listens; stop it (`ss -ltnp 'sport = :{port}'` names it)",
             reason="PortTaken",
         )
     return start(component.name, component.argv, state=settings.state, log=_log(settings, component), fingerprint=fingerprint)
+
+
+def _stays_taken(port: tuple[str, int], *, patience_s: float) -> bool:
+    """Tell whether somebody else keeps a port; the threads of a process that was just killed may hold it a moment longer."""
+    deadline = time.monotonic() + patience_s
+    while is_listening(*port):
+        if time.monotonic() >= deadline:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def _becomes_healthy(component: Component, *, patience_s: float) -> bool:

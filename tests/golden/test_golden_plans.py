@@ -1,7 +1,8 @@
 """Golden plans: `<kind>/<case>/{cr,observed}.yaml` in, `plan.yaml` out.
 
-`pytest tests/golden --regen` writes them anew; review the difference. `cr.yaml` is what a user wrote, `observed.yaml` what the cluster and the
-registry say. Both are read as the operator reads them; only time and the installation are fixed. What a plan holds is what would be sent.
+`pytest tests/golden --regen` writes them anew; review the difference. `cr.yaml` is what a user wrote, `observed.yaml` what the
+cluster and the registry say. Both are read as the operator reads them; only time and the installation are fixed. What a plan
+holds is what would be sent.
 """
 
 import json

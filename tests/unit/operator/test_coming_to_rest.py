@@ -1,4 +1,6 @@
-"""The property everything rests on: whatever state it finds, a pass leads to one that plans nothing, and time is the only thing that changes it."""
+"""The property everything rests on: whatever state it finds, a pass leads to one that plans nothing, and time is the only thing that
+changes it.
+"""
 
 import asyncio
 import json
