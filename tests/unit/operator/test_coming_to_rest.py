@@ -1,6 +1,4 @@
-"""The property everything rests on: whatever state it finds, a pass leads to one that plans nothing, and time is the only thing that
-changes it.
-"""
+"""The property everything rests on: from whatever state it finds, an object comes to rest, and then a pass plans nothing."""
 
 import asyncio
 import json
