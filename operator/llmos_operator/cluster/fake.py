@@ -8,7 +8,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from llmos_operator.cluster.port import ClusterRefused, ObjectExists, TokenIdentity
+from llmos_operator.cluster.port import ClusterUnavailable, ObjectExists, TokenIdentity
 from llmos_operator.cluster.slim import slim_child
 from llmos_operator.names import Json, ObjectKey
 
@@ -24,6 +24,8 @@ class FakeCluster:
         self.failures: list[tuple[str, str, Exception]] = []
         """(verb, kind, error): raised once each, in this order, by the first matching request."""
         self.events: dict[str, list[Json]] = {}
+        self.created_at = "2026-01-01T12:00:00Z"
+        """When whatever is created was created."""
         self.tokens: dict[str, TokenIdentity] = {}
         self.watcher: Callable[[str, Json], None] = lambda _type, _body: None
         """Called with ADDED, MODIFIED or DELETED, as a watch would be."""
@@ -68,7 +70,7 @@ class FakeCluster:
             raise ObjectExists("there is an object of this name already", reason="NameConflict", key=key, status=409)
         self._version += 1
         stored = copy.deepcopy(body)
-        stored["metadata"].update({"uid": f"uid-{self._version}", "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z"})
+        stored["metadata"].update({"uid": f"uid-{self._version}", "generation": 1, "creationTimestamp": self.created_at})
         self._applied[key] = copy.deepcopy(body)
         return self._store("ADDED", stored)
 
@@ -94,7 +96,7 @@ class FakeCluster:
 
     async def patch_status(self, key: ObjectKey, body: Json) -> Json | None:
         """Merge-patch the status."""
-        return self._patch("patch_status", key, {"status": body["status"]})
+        return self._patch("patch_status", key, {name: body[name] for name in ("metadata", "status") if name in body})
 
     async def delete(self, key: ObjectKey, *, uid: str) -> None:
         """Delete it, if it is this very object."""
@@ -132,7 +134,7 @@ class FakeCluster:
             return None
         live = self.objects[key]
         if body.get("metadata", {}).get("uid", live["metadata"]["uid"]) != live["metadata"]["uid"]:
-            raise ClusterRefused("the uid is another", reason="InvalidSpec", key=key, status=409)
+            raise ClusterUnavailable("the uid in the precondition is another", reason="ApiUnavailable", key=key, status=409)
         return self._store("MODIFIED", _merge_patched(live, body))
 
     def _store(self, change: str, body: Json) -> Json:
