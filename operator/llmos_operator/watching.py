@@ -12,8 +12,7 @@ from typing import Any
 
 import kopf
 
-from llmos_operator.handlers import Intake, register
-from llmos_operator.handlers.children import WATCHED
+from llmos_operator.handlers import WATCHED_BY_LABEL, Intake, register
 from llmos_operator.names import GROUP, MANAGED_BY
 from llmos_operator.settings import Settings
 
@@ -49,7 +48,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.watching.chunk_size = CHUNK
     settings.queueing.idle_timeout = 1.0
     selector = ",".join(f"{name}={value}" for name, value in MANAGED_BY.items())
-    for resource in WATCHED:
+    for resource in WATCHED_BY_LABEL:
         settings.watching.label_selectors[resource.group, resource.version, resource.plural] = selector
     return settings
 

@@ -20,6 +20,8 @@ _SIDECAR_RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "256Mi"}, "li
 _MODELS: Final = {"name": "models", "mountPath": "/models"}
 _KNOWLEDGE: Final = {"name": "knowledge", "mountPath": "/knowledge"}
 _ACTIVE: Final = {"name": "active", "mountPath": "/etc/llmos/knowledge", "readOnly": True}
+_OUTLIVES_DRAIN_S: Final = 7
+"""How long Triton goes on after SIGTERM: the sidecar takes requests for five more seconds, and then sends on the last of them."""
 
 
 def build_template(owner: ObjectKey, uid: str, spec: InferenceServiceSpec, model: Source, installation: Installation) -> Json:
@@ -75,6 +77,7 @@ def _triton(spec: InferenceServiceSpec, installation: Installation) -> Json:
         **container,
         "startupProbe": {**live, "periodSeconds": 5, "failureThreshold": 60},
         "livenessProbe": {**live, "failureThreshold": 6},
+        "lifecycle": {"preStop": {"sleep": {"seconds": _OUTLIVES_DRAIN_S}}},
     }
 
 

@@ -26,7 +26,7 @@ from llmos_operator.names import (
     job_name,
 )
 
-__all__ = ["CONTAINER", "JobInputs", "build_job", "job_changes", "workload_digest"]
+__all__ = ["CONTAINER", "JobInputs", "build_job", "has_old_image", "job_changes", "workload_digest"]
 
 CONTAINER: Final = "workload"
 BACKOFF_LIMIT: Final = 3
@@ -84,13 +84,22 @@ def workload_digest(workload: Workload) -> str:
     return digest_bytes(canonical_json(workload.to_json()))
 
 
+def has_old_image(job: Json, kind: str, installation: Installation) -> bool:
+    """Say whether a Job was made with another image than the installation has now."""
+    return bool(job["spec"]["template"]["spec"]["containers"][0]["image"] != _image(kind, installation))
+
+
+def _image(kind: str, installation: Installation) -> str:
+    return str(getattr(installation.settings.images, _PROGRAMS[kind].image))
+
+
 def build_job(inputs: JobInputs, installation: Installation) -> Json:
     """Return the Job."""
     workload = inputs.spec.workload
     program = _PROGRAMS[inputs.owner.kind]
     container = build_container(
         CONTAINER,
-        getattr(installation.settings.images, program.image),
+        _image(inputs.owner.kind, installation),
         ["python", "-m", program.module, "--config", "/etc/llmos/config.yaml"],
         resources=merged_resources(program.resources, workload.resources),
         workload=workload,

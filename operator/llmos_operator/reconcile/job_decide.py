@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from llmos.errors import EXIT_PERMANENT
 from llmos_operator.api import TrainingJobSpec
 from llmos_operator.desired import Installation, JobInputs, build_job
-from llmos_operator.desired.job import job_changes
+from llmos_operator.desired.job import has_old_image, job_changes
 from llmos_operator.names import Json, ObjectKey
 from llmos_operator.reconcile.job_state import (
     JobObserved,
@@ -149,7 +149,9 @@ def _waiting(observed: JobObserved, job: Json) -> Verdict:
 def _running(observed: JobObserved, job: Json, superseded: tuple[Action, ...], installation: Installation) -> _Outcome:
     pods = pods_of(observed, job)
     works = any(pod.get("phase") == "Running" and not pod_trouble(pod) for pod in pods)
-    if not works and wants_new_attempt(observed, job):
+    # A pod in trouble with an image that the installation has since replaced would stay in trouble: the image may be what is wrong.
+    outdated = any(pod_trouble(pod) for pod in pods[:1]) and has_old_image(job, observed.subject.key.kind, installation)
+    if not works and (outdated or wants_new_attempt(observed, job)):
         return _create(observed, (_delete(job), *superseded), installation)
     failure = latest_failure(observed, job)
     actions = (*_live_changes(observed, job), *superseded)
@@ -193,7 +195,7 @@ def _failed(
         return _Outcome(Verdict(failure.reason, f"{text}; {_AGAIN}", is_stalled=True), superseded, news)
     ended = failed_at(finished) or now
     due = ended + min(SLOW_RETRY * 2 ** min(attempt_of(job), 10), SLOWEST_RETRY)
-    if due <= now:
+    if due <= now or has_old_image(job, observed.subject.key.kind, installation):
         return _create(observed, (_delete(job), *superseded), installation)
     message = f"{text}; tried again at {format_time(due)}, or now if you annotate llmos.dev/requested-at with a new value"
     retry_s = (due - now).total_seconds()

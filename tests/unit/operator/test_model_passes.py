@@ -1,9 +1,10 @@
 """Whole passes over a Model on the fake cluster: create, adopt, fail, retry."""
 
 import json
+from typing import Any
 
 import pytest
-from world import HPO, MINILM, TRAINED_MODEL, World, digest
+from world import HPO, MINILM, TRAINED_MODEL, World, digest, settings
 
 from llmos.errors import TransientError
 from llmos_operator.cluster import ClusterRefused, ClusterUnavailable
@@ -12,6 +13,16 @@ from llmos_operator.names import ObjectKey, job_name
 
 def failure(reason: str, message: str) -> str:
     return json.dumps({"reason": reason, "message": message})
+
+
+def upgrade(world: World) -> None:
+    """`helm upgrade` to another trainer image."""
+    world.settings = settings(images={"trainer": "images/trainer:2", "sidecar": "images/sidecar:1", "triton": "images/triton:1"})
+    world.start()
+
+
+def image_of(job: dict[str, Any]) -> str:
+    return str(job["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 async def test_a_new_model_gets_one_job_and_says_that_it_waits(world: World) -> None:
@@ -114,6 +125,50 @@ async def test_an_external_cause_is_retried_slowly_and_by_itself(world: World) -
     world.clock.advance(601)
     await world.settle(key)
     assert world.job()["metadata"]["labels"]["llmos.dev/attempt"] == "1"
+
+
+async def test_an_external_failure_is_retried_at_once_with_the_image_of_an_upgrade(world: World) -> None:
+    key = world.add("Model", "minilm", MINILM)
+    await world.settle(key)
+    world.fail_job(exit_code=1, message="No module named pip")
+    await world.settle(key)
+    upgrade(world)
+    await world.settle(key)
+    assert world.job()["metadata"]["labels"]["llmos.dev/attempt"] == "1"
+    assert image_of(world.job()) == "images/trainer:2"
+
+
+async def test_an_image_that_cannot_be_pulled_is_replaced_when_the_installation_has_another(world: World) -> None:
+    key = world.add("Model", "minilm", MINILM)
+    await world.settle(key)
+    waiting = {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}
+    world.add_pod(world.job(), phase="Pending", containerStatuses=[{"name": "workload", "state": {"waiting": waiting}}])
+    await world.settle(key)
+    assert world.condition(key) == ("False", "ImagePullFailed")
+    assert world.job()["metadata"]["labels"]["llmos.dev/attempt"] == "0"
+    upgrade(world)
+    await world.settle(key)
+    assert image_of(world.job()) == "images/trainer:2"
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Running"])
+async def test_a_job_that_goes_well_keeps_its_image_through_an_upgrade(world: World, phase: str) -> None:
+    key = world.add("Model", "minilm", MINILM)
+    await world.settle(key)
+    world.add_pod(world.job(), phase=phase)
+    upgrade(world)
+    await world.settle(key)
+    assert image_of(world.job()) == "images/trainer:1"
+
+
+async def test_what_only_a_person_can_mend_is_not_tried_again_by_an_upgrade(world: World) -> None:
+    key = world.add("Model", "minilm", MINILM)
+    await world.settle(key)
+    world.fail_job(exit_code=65, message=failure("ChecksumMismatch", "wrong"))
+    upgrade(world)
+    await world.settle(key)
+    assert image_of(world.job()) == "images/trainer:1"
+    assert world.condition(key, "Stalled") == ("True", "ChecksumMismatch")
 
 
 async def test_more_memory_replaces_a_failed_job_at_once(world: World) -> None:
