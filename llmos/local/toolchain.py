@@ -34,6 +34,13 @@ COMPONENTS: Final = (
     "kubectl",
 )
 _VERSION_FLAG: Final = f"-X k8s.io/component-base/version.gitVersion={KUBERNETES_VERSION}"
+_MAJOR, _MINOR, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
+_HELM_FLAGS: Final = " ".join(
+    f"-X helm.sh/helm/v3/pkg/{package}.k8sVersion{part}={number}"
+    for package in ("chartutil", "lint/rules")
+    for part, number in (("Major", _MAJOR), ("Minor", _MINOR))
+)
+"""The Kubernetes that `helm template` and `helm lint` assume; without these flags it would be 1.20, which the chart refuses."""
 
 
 class Toolchain:
@@ -60,7 +67,10 @@ class Toolchain:
     def helm(self) -> Path:
         """Return helm."""
         text = "building helm from its Go modules (about a minute, once)"
-        return self._built("helm", sources="images/node/tools/helm", package="helm.sh/helm/v3/cmd/helm", text=text) / "helm"
+        folder = self._built(
+            "helm", sources="images/node/tools/helm", package="helm.sh/helm/v3/cmd/helm", linker_flags=_HELM_FLAGS, text=text
+        )
+        return folder / "helm"
 
     def kwok(self) -> Path:
         """Return kwok, which plays nodes for tests with thousands of pods."""

@@ -30,7 +30,6 @@ pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "llmos"
 GOLDEN = ROOT / "tests" / "golden" / "chart" / "permissions.txt"
-KUBE_VERSION = "--kube-version=1.34.4"
 DIGEST = "sha256:" + "a" * 64
 LABELS = ("app.kubernetes.io/managed-by", "app.kubernetes.io/part-of")
 OWNERSHIP = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace", "helm.sh/resource-policy")
@@ -64,7 +63,7 @@ class Release:
         self.helm.uninstall(self.name, namespace=self.namespace)
 
     def template(self, values: Values) -> str:
-        return self._run("template", self.name, str(CHART), KUBE_VERSION, values=values)
+        return self._run("template", self.name, str(CHART), values=values)
 
     def get(self, kind: str, name: str = "") -> dict[str, Any]:
         found = self.kubectl.get(kind, name or self.operator)
