@@ -90,6 +90,11 @@ class LocalSettings:
         return self.state / "kubeconfig"
 
     @property
+    def registry_repositories(self) -> Path:
+        """Where the local registry keeps one folder a repository."""
+        return self.state / "registry" / "docker" / "registry" / "v2" / "repositories"
+
+    @property
     def images_file(self) -> Path:
         """Image name → reference by digest, written by `llmos images`."""
         return self.state / "images.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from llmos.local.cluster import Cluster, borrowed
 from llmos.local.images import ensure_images
 from llmos.local.kubectl import Kubectl
+from llmos.local.settings import LocalSettings
 from tests.cluster.installation import Installation
-from tests.cluster.world import World
+from tests.cluster.world import EXAMPLE, World, example_documents
 
 MAIN_NAMESPACE = "llmos-test-main"
 NAMESPACE = "llmos-test"
@@ -45,12 +47,20 @@ def installation(cluster: Cluster, kubectl: Kubectl) -> Iterator[Installation]:
         yield installed
     finally:
         installed.remove()
+        if cluster.is_local:  # a registry of others is not ours to clean
+            settings = LocalSettings.from_environment()
+            shutil.rmtree(settings.registry_repositories / installed.repository, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
-def main_world(installation: Installation) -> Iterator[World]:
-    """The namespace in which the whole example lives, for one module of tests."""
+@pytest.fixture(scope="session")
+def demo(installation: Installation) -> Iterator[World]:
+    """The whole healthcare example, ready, although its training pod and the operator were killed half-way."""
     with installation.world(MAIN_NAMESPACE) as world:
+        world.apply(*example_documents())
+        world.kill_when_running("TrainingJob", "organ-system", timeout_s=900)
+        installation.kill_operator()
+        for kind, name in EXAMPLE:
+            world.until_ready(kind, name, timeout_s=1500)
         yield world
 
 

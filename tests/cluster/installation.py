@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,10 +22,15 @@ class Installation:
     def __init__(self, *, helm: Helm, kubectl: Kubectl, images: Mapping[str, str], registry: str, namespaces: Sequence[str]) -> None:
         self.helm = helm
         self.kubectl = kubectl
+        self.images = dict(images)
         self.namespaces = tuple(namespaces)
+        # A repository of this run's own: what an earlier run has pushed would be adopted, and nothing would be tested.
+        self.repository = f"llmos-test/{uuid.uuid4().hex[:8]}"
         self._found_crds = kubectl.get("crd", "models.llmos.dev") is not None
+        values = chart_values(images, registry=registry)
         self.values: dict[str, Any] = {
-            **chart_values(images, registry=registry),
+            **values,
+            "artifacts": {**values["artifacts"], "repository": f"{registry}/{self.repository}"},
             "watchNamespaces": list(namespaces),
             "rbac": {"create": True, "aggregate": False},
             # Somebody else's release owns the CRDs where they exist; both come from this checkout.
@@ -60,6 +66,13 @@ class Installation:
         world.clear()
         yield world
         world.clear()
+
+    def image_values(self, tag: str, *names: str) -> dict[str, Any]:
+        """Chart values with another tag for these images, or for all that run workloads."""
+        images = dict(self.values["images"])
+        for name in names or ("trainer", "sidecar", "triton"):
+            images[name] = {"registry": images[name]["registry"], "repository": images[name]["repository"], "tag": tag}
+        return {"images": images}
 
     def kill_operator(self) -> None:
         """Kill it as a node that dies would: no grace, no goodbye."""

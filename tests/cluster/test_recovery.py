@@ -39,18 +39,21 @@ def test_a_missing_reference_is_a_condition_and_heals_when_it_appears(world: Wor
     world.until_reason("TrainingJob", "organ-system", "Suspended", timeout_s=60)
 
 
-def test_an_import_survives_its_pod_and_the_operator_being_killed(world: World, kill_operator: Any) -> None:
-    world.apply(_example("Model", "minilm"))
-    pod = world.until(
-        lambda: world.list("pod", "llmos.dev/model=minilm"),
-        lambda pods: any(item["status"]["phase"] == "Running" for item in pods),
-        timeout_s=120,
-        what="the import runs",
-    )[0]
-    world.run("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
+@pytest.mark.parametrize(("kind", "name"), [("Model", "minilm"), ("KnowledgeBase", "hpo")])
+def test_a_job_survives_its_pod_and_the_operator_being_killed(world: World, kill_operator: Any, kind: str, name: str) -> None:
+    world.apply(_example(kind, name))
+    world.kill_when_running(kind, name, timeout_s=120)
     kill_operator()
-    world.until_ready("Model", "minilm", timeout_s=300)
+    world.until_ready(kind, name, timeout_s=300)
     assert len(world.list("job")) == 1
+
+
+def test_too_little_memory_is_named_and_more_of_it_heals(world: World) -> None:
+    world.apply(_example("Model", "minilm", workload={"resources": {"limits": {"memory": "100Mi"}, "requests": {"memory": "100Mi"}}}))
+    said = world.until_reason("Model", "minilm", "OutOfMemory", timeout_s=120)
+    assert "memory" in said["message"]
+    world.apply(_example("Model", "minilm"))
+    world.until_ready("Model", "minilm", timeout_s=300)
 
 
 def test_a_missing_secret_is_named_in_the_parent_and_heals(world: World) -> None:

@@ -20,6 +20,14 @@ SYSTEM_NAMESPACE = "llmos-test-system"
 RELEASE = "llmos-test"
 INSTALLATION = f"{SYSTEM_NAMESPACE}.{RELEASE}"
 EXAMPLES = ROOT / "examples" / "healthcare"
+EXAMPLE = [
+    ("Model", "minilm"),
+    ("KnowledgeBase", "hpo"),
+    ("TrainingJob", "organ-system"),
+    ("Model", "organ-system"),
+    ("InferenceService", "phenotype"),
+]
+"""Its objects, in the order in which they become ready."""
 KINDS = ("inferenceservice", "model", "trainingjob", "knowledgebase")
 
 
@@ -90,6 +98,24 @@ class World:
             what=f"{kind}/{name} says {reason}",
         )
         return found
+
+    def kill_when_running(self, kind: str, name: str, *, timeout_s: float) -> None:
+        """Kill the pod of an object's Job once it has reported that it works."""
+        self.until(
+            lambda: self.get(kind, name),
+            lambda item: bool(item and item.get("status", {}).get("progress", {}).get("phase")),
+            timeout_s=timeout_s,
+            what=f"{kind}/{name} reports progress",
+        )
+        pods = self.list("pod", f"llmos.dev/{kind.lower()}={name}")
+        self.run("delete", "pod", *names(pods), "--grace-period=0", "--force")
+
+    def resource_versions(self) -> dict[tuple[str, str], str]:
+        """The resource version of every object of ours and of all that is made for them, pods left out: it changes with each write."""
+        kinds = [f"{kind}s.llmos.dev" for kind in KINDS]
+        kinds += ["deployments", "services", "configmaps", "jobs", "networkpolicies", "poddisruptionbudgets"]
+        found = [item for kind in kinds for item in self.list(kind)]
+        return {(item["kind"], item["metadata"]["name"]): item["metadata"]["resourceVersion"] for item in found}
 
     def describe(self) -> str:
         """What a person would look at when a wait fails."""

@@ -58,7 +58,7 @@ def test_helm_gets_values_on_standard_input_and_waits(tmp_path: Path) -> None:
 
 
 def test_helms_own_words_are_the_message(tmp_path: Path) -> None:
-    with pytest.raises(HelmError, match="^values don't meet the schema$"):
+    with pytest.raises(HelmError, match=r"^values don't meet the schema$"):
         Helm(Path("/c"), program(tmp_path, 'echo "Error: values don\'t meet the schema" >&2; exit 1')).run("lint")
 
 

@@ -82,10 +82,11 @@ def test_no_file_of_ours_names_a_mirror_or_a_package_index() -> None:
 
 
 def test_the_pause_image_is_one_static_file_that_is_the_entry_point() -> None:
-    archive = tarfile.open(fileobj=io.BytesIO(pack_image("llmos.local/pause:1", program=b"program")))
-    (manifest,) = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
-    config = json.load(archive.extractfile(manifest["Config"]))  # type: ignore[arg-type]
-    layer = tarfile.open(fileobj=archive.extractfile(manifest["Layers"][0]))
+    with tarfile.open(fileobj=io.BytesIO(pack_image("llmos.local/pause:1", program=b"program"))) as archive:
+        (manifest,) = json.load(archive.extractfile("manifest.json"))  # type: ignore[arg-type]
+        config = json.load(archive.extractfile(manifest["Config"]))  # type: ignore[arg-type]
+        with tarfile.open(fileobj=archive.extractfile(manifest["Layers"][0])) as layer:
+            entries = [(entry.name, entry.mode) for entry in layer]
     assert manifest["RepoTags"] == ["llmos.local/pause:1"]
     assert config["config"]["Entrypoint"] == ["/pause"]
-    assert [(entry.name, entry.mode) for entry in layer] == [("pause", 0o755)]
+    assert entries == [("pause", 0o755)]
