@@ -20,8 +20,13 @@ def test_an_equal_file_is_left_untouched(tmp_path: Path) -> None:
 
 def test_a_folder_appears_only_when_its_block_ends_well(tmp_path: Path) -> None:
     target = tmp_path / "pki"
-    with pytest.raises(FileNotFoundError), folder_made_whole(target) as folder:
-        (folder / "half").rename(folder / "of" / "it")
+
+    def fail_half_way(folder: Path) -> None:
+        (folder / "half").write_text("written")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError), folder_made_whole(target) as folder:
+        fail_half_way(folder)
     assert list(tmp_path.iterdir()) == []
     with folder_made_whole(target) as folder:
         (folder / "all").write_text("written")
