@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from llmos.artifacts import RegistryAccess, Repository, inputs_hash, is_digest
@@ -94,11 +94,27 @@ class Artifacts(_Part):
 
 
 class Report(_Part):
-    """Where progress is reported; the token file is read again for each report, because the kubelet rotates it."""
+    """Where progress is reported; the files are read again for each report, because the kubelet replaces them."""
 
     url: Annotated[str, Field(pattern=r"^https://")]
-    ca_bundle: str
+    ca_bundle: str | None = None
+    """The authority's certificates, PEM: for a Job, which ends before they are renewed."""
+    ca_file: Path | None = None
+    """Or where they lie: for a service, which must not be restarted for them."""
     token_file: Path
+
+    @model_validator(mode="after")
+    def _has_one_authority(self) -> "Report":
+        if (self.ca_bundle is None) == (self.ca_file is None):
+            raise ValueError("exactly one of caBundle and caFile must be set")
+        return self
+
+    def authority(self) -> str:
+        """Return the certificates as they are now; raises OSError if the file is not there."""
+        if self.ca_bundle is not None:
+            return self.ca_bundle
+        assert self.ca_file is not None
+        return self.ca_file.read_text(encoding="ascii")
 
 
 class JobConfig(_Part):

@@ -101,15 +101,23 @@ class Reporter:
                 self._thread.start()
 
     def _work(self) -> None:
+        client, trusted = None, ""
         try:
-            with self._client() as client:
-                while (news := self._next()) is not None:
-                    self._send(client, news)
-                    with self._change:
-                        self._change.wait_for(lambda: self._closed, timeout=self._interval_s)
+            while (news := self._next()) is not None:
+                authority = self._authority()
+                if client is None or authority != trusted:
+                    if client is not None:
+                        client.close()
+                    client, trusted = self._client(authority), authority
+                self._send(client, news)
+                with self._change:
+                    self._change.wait_for(lambda: self._closed, timeout=self._interval_s)
         except Exception as error:
             # A broken CA bundle must not cost a training run.
             _log.warning("progress reports are off: %s: %s", type(error).__name__, error)
+        finally:
+            if client is not None:
+                client.close()
 
     def _next(self) -> dict[str, Any] | None:
         """Wait for news, or for the time to repeat it; None when closed."""
@@ -118,9 +126,18 @@ class Reporter:
             self._is_new = False
             return None if self._closed else self._news
 
-    def _client(self) -> httpx.Client:
+    def _authority(self) -> str:
+        """Return whom to trust; nobody while the file is not there, so that this report is lost and the next may not be."""
         assert self._report is not None
-        context = ssl.create_default_context(cadata=self._report.ca_bundle) if self._transport is None else ssl.create_default_context()
+        try:
+            return self._report.authority()
+        except OSError:
+            return ""
+
+    def _client(self, authority: str) -> httpx.Client:
+        context = ssl.create_default_context() if self._transport is not None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self._transport is None and authority:
+            context.load_verify_locations(cadata=authority)
         # The operator is in the cluster: a proxy for the outside world would not find it, and must not see the token.
         return httpx.Client(transport=self._transport, verify=context, timeout=_TIMEOUT_S, trust_env=False)
 

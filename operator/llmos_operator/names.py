@@ -15,6 +15,7 @@ __all__ = [
     "CUSTOM_KINDS",
     "GENERATION_ANNOTATION",
     "GROUP",
+    "IMAGE_ANNOTATION",
     "INPUTS_HASH_ANNOTATION",
     "INSTALLATION_LABEL",
     "KNOWLEDGE_ANNOTATION",
@@ -62,6 +63,8 @@ APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
 """Digest of what we last applied: it tells a field we dropped from one we never had, which the live object alone cannot."""
 GENERATION_ANNOTATION: Final = f"{GROUP}/generation"
 """On a Job: the custom resource's generation it was made for."""
+IMAGE_ANNOTATION: Final = f"{GROUP}/image"
+"""On a Job: the image that was asked for."""
 WORKLOAD_ANNOTATION: Final = f"{GROUP}/workload"
 """On a Job and a Deployment: digest of what the user (not the installation) decides about the pod."""
 QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"

@@ -117,7 +117,6 @@ class Settings(_Section):
     probes: PortSettings = PortSettings(port=8081)
     metrics: PortSettings = PortSettings(port=9090)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    cluster_domain: str = "cluster.local"
 
 
 def load_settings(path: Path) -> Settings:

@@ -291,10 +291,7 @@ def test_the_operator_understands_every_setting_that_the_chart_gives_it(release:
     (tmp_path / "operator.yaml").write_text(documents["ConfigMap", release.operator]["data"]["operator.yaml"])
     expected = Settings.model_validate(
         {
-            **{
-                key: values[key]
-                for key in ("artifacts", "imagePullSecrets", "workloads", "watchNamespaces", "queue", "logLevel", "clusterDomain")
-            },
+            **{key: values[key] for key in ("artifacts", "imagePullSecrets", "workloads", "watchNamespaces", "queue", "logLevel")},
             "installationId": f"{release.namespace}/{release.name}",
             "images": {name: f"registry.invalid/llmos/{name}:0.1.0" for name in ("trainer", "sidecar", "triton")},
             "report": {

@@ -14,7 +14,7 @@ from llmos.cli.demo.ask import ask, forwarded
 from llmos.cli.demo.checks import QUESTION, check_demo
 from tests.cluster.world import EXAMPLE, World, condition, example_documents, is_ready, names
 
-pytestmark = [pytest.mark.cluster, pytest.mark.soak, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
 
 VERSIONED = EXAMPLE[:4]
 

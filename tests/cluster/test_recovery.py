@@ -9,19 +9,18 @@ import pytest
 
 from tests.cluster.world import World, condition, example_documents, is_ready
 
-pytestmark = [pytest.mark.cluster, pytest.mark.soak, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 
-def _example(kind: str, name: str, **spec: Any) -> dict[str, Any]:
+def _example(kind: str, name: str, *, called: str = "", **spec: Any) -> dict[str, Any]:
+    """One document of the example; under a name of its own, what another test has made is not adopted."""
     found = next(item for item in example_documents() if item["kind"] == kind and item["metadata"]["name"] == name)
-    return {**found, "spec": {**found["spec"], **spec}}
+    return {**found, "metadata": {"name": called or name}, "spec": {**found["spec"], **spec}}
 
 
 def test_a_wrong_checksum_stalls_with_the_expected_and_the_actual_one(world: World) -> None:
     package = {**_example("Model", "minilm")["spec"]["source"]["pythonPackage"], "sha256": "0" * 64}
-    model = _example("Model", "minilm", source={"pythonPackage": package})
-    model["metadata"] = {"name": "wrong"}
-    world.apply(model)
+    world.apply(_example("Model", "minilm", called="wrong", source={"pythonPackage": package}))
     said = world.until_reason("Model", "wrong", "ChecksumMismatch", timeout_s=240)
     assert said["status"] == "False"
     assert "0" * 64 in said["message"]
@@ -41,48 +40,52 @@ def test_a_missing_reference_is_a_condition_and_heals_when_it_appears(world: Wor
 
 @pytest.mark.parametrize(("kind", "name"), [("Model", "minilm"), ("KnowledgeBase", "hpo")])
 def test_a_job_survives_its_pod_and_the_operator_being_killed(world: World, kill_operator: Any, kind: str, name: str) -> None:
-    world.apply(_example(kind, name))
-    world.kill_when_running(kind, name, timeout_s=120)
+    world.apply(_example(kind, name, called="killed"))
+    world.kill_when_running(kind, "killed", timeout_s=120)
     kill_operator()
-    world.until_ready(kind, name, timeout_s=300)
+    world.until_ready(kind, "killed", timeout_s=300)
     assert len(world.list("job")) == 1
 
 
 def test_too_little_memory_is_named_and_more_of_it_heals(world: World) -> None:
-    world.apply(_example("Model", "minilm", workload={"resources": {"limits": {"memory": "100Mi"}, "requests": {"memory": "100Mi"}}}))
-    said = world.until_reason("Model", "minilm", "OutOfMemory", timeout_s=120)
-    assert "memory" in said["message"]
-    world.apply(_example("Model", "minilm"))
-    world.until_ready("Model", "minilm", timeout_s=300)
+    little = {"resources": {"limits": {"memory": "100Mi"}, "requests": {"memory": "100Mi"}}}
+    world.apply(_example("Model", "minilm", called="starved", workload=little))
+    said = world.until_reason("Model", "starved", "OutOfMemory", timeout_s=120)
+    assert "raise `workload.resources.limits.memory`" in said["message"]
+    world.apply(_example("Model", "minilm", called="starved"))
+    world.until_ready("Model", "starved", timeout_s=300)
 
 
 def test_a_missing_secret_is_named_in_the_parent_and_heals(world: World) -> None:
     world.apply(
         _example(
-            "Model", "minilm", workload={"env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "absent", "key": "token"}}}]}
+            "Model",
+            "minilm",
+            called="secretive",
+            workload={"env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "absent", "key": "token"}}}]},
         )
     )
     said = world.until(
-        lambda: condition(world.get("Model", "minilm"), "Ready"),
+        lambda: condition(world.get("Model", "secretive"), "Ready"),
         lambda item: "absent" in item.get("message", ""),
         timeout_s=90,
         what="the missing Secret is named",
     )
     assert said["status"] == "False"
     world.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "absent"}, "stringData": {"token": "x"}})
-    world.until_ready("Model", "minilm", timeout_s=300)
+    world.until_ready("Model", "secretive", timeout_s=300)
 
 
 def test_a_pod_that_fits_nowhere_says_why(world: World) -> None:
-    world.apply(_example("KnowledgeBase", "hpo", workload={"nodeSelector": {"no": "such-node"}}))
-    said = world.until_reason("KnowledgeBase", "hpo", "PodUnschedulable", timeout_s=90)
+    world.apply(_example("KnowledgeBase", "hpo", called="nowhere", workload={"nodeSelector": {"no": "such-node"}}))
+    said = world.until_reason("KnowledgeBase", "nowhere", "PodUnschedulable", timeout_s=90)
     assert "node" in said["message"]
 
 
 def test_a_quota_that_is_used_up_says_so(world: World) -> None:
     world.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})
     time.sleep(2)  # the quota controller must have seen it, or the pod slips through
-    world.apply(_example("KnowledgeBase", "hpo"))
-    world.until_reason("KnowledgeBase", "hpo", "QuotaExceeded", timeout_s=120)
+    world.apply(_example("KnowledgeBase", "hpo", called="refused"))
+    world.until_reason("KnowledgeBase", "refused", "QuotaExceeded", timeout_s=120)
     world.run("delete", "resourcequota", "none")
-    world.until(lambda: world.get("KnowledgeBase", "hpo"), is_ready, timeout_s=400, what="it heals when the quota is gone")
+    world.until(lambda: world.get("KnowledgeBase", "refused"), is_ready, timeout_s=400, what="it heals when the quota is gone")

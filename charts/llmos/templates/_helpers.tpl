@@ -92,5 +92,4 @@ probes:
 metrics:
   port: 9090
 logLevel: {{ .Values.logLevel }}
-clusterDomain: {{ .Values.clusterDomain | quote }}
 {{- end -}}

@@ -166,7 +166,7 @@ class AioClusterClient:
         while True:
             path = f"{_path(ObjectKey(kind, namespace, ''))}?{urlencode(query)}"
             answer = _or_fail(*await self._send("GET", path, kind=kind, accept=_METADATA))
-            for item in answer["items"]:
+            for item in answer["items"] or ():  # null where there is none
                 metadata = item["metadata"]
                 found[ObjectKey(kind, metadata["namespace"], metadata["name"])] = metadata["uid"]
             token = answer.get("metadata", {}).get("continue")
@@ -179,7 +179,7 @@ class AioClusterClient:
         """Return some Events about the object with this uid."""
         query = {"fieldSelector": f"involvedObject.uid={uid}", "limit": str(limit)}
         answer = _or_fail(*await self._request("GET", ObjectKey("Event", namespace, ""), query=query))
-        items: list[Json] = answer["items"]
+        items: list[Json] = answer["items"] or []
         return items
 
     @_wrapped

@@ -92,11 +92,20 @@ class FakeCluster:
 
     async def patch(self, key: ObjectKey, body: Json) -> Json | None:
         """Merge-patch the object."""
-        return self._patch("patch", key, body)
+        self._request("patch", key)
+        live = self.objects.get(key)
+        return None if live is None else self._store("MODIFIED", _merge_patched(live, body))
 
     async def patch_status(self, key: ObjectKey, body: Json) -> Json | None:
         """Merge-patch the status."""
-        return self._patch("patch_status", key, {name: body[name] for name in ("metadata", "status") if name in body})
+        self._request("patch_status", key)
+        live = self.objects.get(key)
+        if live is None:
+            return None
+        # The API server looks at the version alone; all other metadata in a patch of a custom resource's status is dropped.
+        if body.get("metadata", {}).get("resourceVersion", live["metadata"]["resourceVersion"]) != live["metadata"]["resourceVersion"]:
+            raise ClusterUnavailable("the object has been modified", reason="ApiUnavailable", key=key, status=409)
+        return self._store("MODIFIED", _merge_patched(live, {"status": body["status"]}))
 
     async def delete(self, key: ObjectKey, *, uid: str) -> None:
         """Delete it, if it is this very object."""
@@ -127,15 +136,6 @@ class FakeCluster:
             if wanted == verb and kind == key.kind:
                 del self.failures[index]
                 raise error
-
-    def _patch(self, verb: str, key: ObjectKey, body: Json) -> Json | None:
-        self._request(verb, key)
-        if key not in self.objects:
-            return None
-        live = self.objects[key]
-        if body.get("metadata", {}).get("uid", live["metadata"]["uid"]) != live["metadata"]["uid"]:
-            raise ClusterUnavailable("the uid in the precondition is another", reason="ApiUnavailable", key=key, status=409)
-        return self._store("MODIFIED", _merge_patched(live, body))
 
     def _store(self, change: str, body: Json) -> Json:
         self._version += 1

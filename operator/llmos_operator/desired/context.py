@@ -14,7 +14,7 @@ __all__ = ["Installation", "Source", "repository_of"]
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The settings, and the CA of the report endpoint as read at start."""
+    """The settings, and the CA of the report endpoint as it is now."""
 
     settings: Settings
     report_ca: str | None = None
@@ -29,11 +29,21 @@ class Installation:
             "credentialsFile": "/etc/llmos/registry/config.json" if artifacts.credentials_secret_name else None,
         }
 
-    def report_config(self) -> Json | None:
-        """Return where a pod reports, or None."""
-        if not self.settings.report.url or self.report_ca is None:
+    @property
+    def has_reports(self) -> bool:
+        """Whether pods report at all."""
+        return bool(self.settings.report.url) and self.report_ca is not None
+
+    def report_config(self, *, ca_file: str | None = None) -> Json | None:
+        """Return where a pod reports, or None.
+
+        Args:
+            ca_file: where the pod finds the CA; None: it travels in the configuration, which is then another with every renewal.
+        """
+        if not self.has_reports:
             return None
-        return {"url": self.settings.report.url, "caBundle": self.report_ca, "tokenFile": "/var/run/llmos/report/token"}
+        authority = {"caFile": ca_file} if ca_file else {"caBundle": self.report_ca}
+        return {"url": self.settings.report.url, **authority, "tokenFile": "/var/run/llmos/report/token"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,18 @@ others; none of that is a difference. A field we used to set and dropped does no
 annotation, shows it.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from llmos.artifacts import canonical_json, digest_bytes
 from llmos_operator.desired.quantity import quantity
 from llmos_operator.names import APPLIED_ANNOTATION, Json
 
-__all__ = ["differs", "fingerprint", "with_fingerprint"]
+__all__ = ["Tolerated", "differences", "differs", "fingerprint", "with_fingerprint"]
+
+Tolerated = dict[str, Any]
+"""Path of a field → its live value, where that is not what we applied and applying again would not change it."""
+
 
 _MERGE_KEYS: Final = ("name", "containerPort", "port", "topologyKey", "mountPath", "type")
 _ATOMIC: Final = ("selector", "podSelector", "matchLabels", "nodeSelector")
@@ -33,31 +38,43 @@ def with_fingerprint(body: Json) -> Json:
     return {**body, "metadata": {**body["metadata"], "annotations": annotations}}
 
 
-def differs(desired: Any, live: Any, path: str = "") -> str | None:
+def differs(desired: Any, live: Any) -> str | None:
     """Return the path of the first desired field the live object does not have, or None."""
-    if isinstance(desired, dict):
-        if not isinstance(live, dict):
-            return None if desired in _EMPTY and live is None else path
+    return next((path for path, _ in _differences(desired, live, "")), None)
+
+
+def differences(desired: Any, live: Any) -> Tolerated:
+    """Return every desired field the live object does not have, with the value it has instead."""
+    return dict(_differences(desired, live, ""))
+
+
+def _differences(desired: Any, live: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(desired, dict) and isinstance(live, dict):
         if path.rpartition(".")[2] in _ATOMIC and desired.keys() != live.keys():
-            return path
-        return _first(differs(value, live.get(name), f"{path}.{name}") for name, value in desired.items())
-    if isinstance(desired, list):
-        if not isinstance(live, list):
-            return None if not desired and live is None else path
-        return _list_differs(desired, live, path)
-    if live is None:
-        return None if desired in _EMPTY else path
-    return None if desired == live or _same_quantity(desired, live) else path
+            yield path, live
+            return
+        for name, value in desired.items():
+            yield from _differences(value, live.get(name), f"{path}.{name}")
+    elif isinstance(desired, list) and isinstance(live, list):
+        yield from _list_differences(desired, live, path)
+    elif live is None:
+        if desired not in _EMPTY:
+            yield path, live
+    elif desired != live and not _same_quantity(desired, live):
+        yield path, live
 
 
-def _list_differs(desired: list[Any], live: list[Any], path: str) -> str | None:
+def _list_differences(desired: list[Any], live: list[Any], path: str) -> Iterator[tuple[str, Any]]:
     key = _merge_key(desired)
-    if key is None:
-        if len(desired) != len(live):
-            return path
-        return _first(differs(item, other, f"{path}[{index}]") for index, (item, other) in enumerate(zip(desired, live, strict=True)))
-    others = {item.get(key): item for item in live if isinstance(item, dict)}
-    return _first(differs(item, others.get(item[key]), f"{path}[{item[key]}]") for item in desired)
+    if key is not None:
+        others = {item.get(key): item for item in live if isinstance(item, dict)}
+        for item in desired:
+            yield from _differences(item, others.get(item[key]), f"{path}[{item[key]}]")
+    elif len(desired) != len(live):
+        yield path, live
+    else:
+        for index, (item, other) in enumerate(zip(desired, live, strict=True)):
+            yield from _differences(item, other, f"{path}[{index}]")
 
 
 def _merge_key(items: list[Any]) -> str | None:
@@ -68,10 +85,6 @@ def _merge_key(items: list[Any]) -> str | None:
         if all(isinstance(item.get(key), str | int) for item in items) and len({item[key] for item in items}) == len(items):
             return key
     return None
-
-
-def _first(found: Any) -> str | None:
-    return next((path for path in found if path is not None), None)
 
 
 def _same_quantity(one: Any, other: Any) -> bool:

@@ -11,9 +11,11 @@ from llmos_operator.desired.context import Installation, Source
 from llmos_operator.desired.pod import build_container, build_pod_spec, common_mounts, merged_resources
 from llmos_operator.names import CONFIG_ANNOTATION, MODEL_ANNOTATION, Json, ObjectKey, child_labels, knowledge_name
 
-__all__ = ["PORT", "build_template"]
+__all__ = ["PORT", "REPORT_CA_KEY", "build_template"]
 
 PORT: Final = 8080
+REPORT_CA_KEY: Final = "report-ca.crt"
+"""In the ConfigMap beside the snapshots' digests: like them it may change without a rollout."""
 _CONFIG: Final = ["--config", "/etc/llmos/config.yaml"]
 _TRITON_RESOURCES: Final = {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}
 _SIDECAR_RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}}
@@ -123,7 +125,7 @@ def _config(owner: ObjectKey, uid: str, spec: InferenceServiceSpec, model: Sourc
         "grounding": spec.grounding.to_json(),
         "limits": spec.limits.to_json(),
         "artifacts": installation.artifacts_config(),
-        "report": installation.report_config(),
+        "report": installation.report_config(ca_file=f"{_ACTIVE['mountPath']}/{REPORT_CA_KEY}"),
         "scratch": "/scratch",
     }
     return json.dumps(document, sort_keys=True, ensure_ascii=False)

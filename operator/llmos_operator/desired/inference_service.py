@@ -11,7 +11,7 @@ from llmos.artifacts import Repository, canonical_json, digest_bytes
 from llmos_operator.api import InferenceServiceSpec
 from llmos_operator.desired.context import Installation, Source
 from llmos_operator.desired.difference import with_fingerprint
-from llmos_operator.desired.inference_pod import PORT, build_template
+from llmos_operator.desired.inference_pod import PORT, REPORT_CA_KEY, build_template
 from llmos_operator.desired.pod import build_metadata, environment
 from llmos_operator.names import RESOURCES, WORKLOAD_ANNOTATION, Json, ObjectKey, knowledge_name, selector_labels
 
@@ -46,7 +46,7 @@ def build_children(inputs: ServiceInputs, installation: Installation) -> tuple[J
     The autoscaler comes before the Deployment: once `replicas` is no longer applied, somebody must own it already. The ConfigMap comes
     before it too, because pods mount it.
     """
-    children: list[Json] = [_config_map(inputs)]
+    children: list[Json] = [_config_map(inputs, installation)]
     if inputs.spec.autoscaling:
         children.append(_autoscaler(inputs))
     children += [_deployment(inputs, installation), _service(inputs)]
@@ -63,8 +63,11 @@ def _child(inputs: ServiceInputs, kind: str, name: str | None = None, **fields: 
     return {"apiVersion": RESOURCES[kind].api_version, "kind": kind, "metadata": metadata, **fields}
 
 
-def _config_map(inputs: ServiceInputs) -> Json:
-    return _child(inputs, "ConfigMap", knowledge_name(inputs.owner.name), data={ACTIVE_KEY: active_knowledge(inputs.knowledge)})
+def _config_map(inputs: ServiceInputs, installation: Installation) -> Json:
+    data = {ACTIVE_KEY: active_knowledge(inputs.knowledge)}
+    if installation.has_reports:
+        data[REPORT_CA_KEY] = installation.report_ca or ""
+    return _child(inputs, "ConfigMap", knowledge_name(inputs.owner.name), data=data)
 
 
 def _deployment(inputs: ServiceInputs, installation: Installation) -> Json:
@@ -111,7 +114,7 @@ def _disruption_budget(inputs: ServiceInputs) -> Json:
 def _network_policy(inputs: ServiceInputs, installation: Installation) -> Json:
     """In: the sidecar's port only. Out: DNS, the registry, the operator's report endpoint."""
     egress: list[Json] = [{"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}, _registry_rule(installation)]
-    if installation.report_config() is not None:
+    if installation.has_reports:
         namespace = installation.settings.network_policies.operator_namespace
         operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
         egress.append({"to": [operator], "ports": [{"port": installation.settings.report.port, "protocol": "TCP"}]})
@@ -121,7 +124,8 @@ def _network_policy(inputs: ServiceInputs, installation: Installation) -> Json:
         "ingress": [{"ports": [{"port": PORT, "protocol": "TCP"}]}],
         "egress": egress,
     }
-    if any(variable["name"].lower().endswith("_proxy") for variable in environment(inputs.spec.workload, installation)):
+    proxies = ("http_proxy", "https_proxy", "all_proxy")
+    if any(variable["name"].lower() in proxies for variable in environment(inputs.spec.workload, installation, has_ca=False)):
         # The way out is the proxy's, whose address we do not know.
         spec = {**spec, "policyTypes": ["Ingress"]}
         del spec["egress"]

@@ -16,6 +16,7 @@ from llmos_operator.names import (
     ATTEMPT_LABEL,
     CONFIG_ANNOTATION,
     GENERATION_ANNOTATION,
+    IMAGE_ANNOTATION,
     INPUTS_HASH_ANNOTATION,
     QUEUE_LABEL,
     REQUESTED_AT_ANNOTATION,
@@ -85,8 +86,12 @@ def workload_digest(workload: Workload) -> str:
 
 
 def has_old_image(job: Json, kind: str, installation: Installation) -> bool:
-    """Say whether a Job was made with another image than the installation has now."""
-    return bool(job["spec"]["template"]["spec"]["containers"][0]["image"] != _image(kind, installation))
+    """Say whether a Job was made for another image than the installation has now.
+
+    The annotation is compared, not the pod template: an admission webhook may have rewritten the image there.
+    """
+    wanted = _image(kind, installation)
+    return bool(job["metadata"].get("annotations", {}).get(IMAGE_ANNOTATION, wanted) != wanted)
 
 
 def _image(kind: str, installation: Installation) -> str:
@@ -119,6 +124,7 @@ def build_job(inputs: JobInputs, installation: Installation) -> Json:
         INPUTS_HASH_ANNOTATION: inputs.inputs_hash,
         GENERATION_ANNOTATION: str(inputs.generation),
         WORKLOAD_ANNOTATION: workload_digest(workload),
+        IMAGE_ANNOTATION: _image(inputs.owner.kind, installation),
         **({REQUESTED_AT_ANNOTATION: inputs.requested_at} if inputs.requested_at else {}),
     }
     name = job_name(inputs.owner.name, inputs.inputs_hash, inputs.attempt)
@@ -140,9 +146,10 @@ def job_changes(job: Json, spec: TrainingJobSpec) -> Json:
         "activeDeadlineSeconds": spec.active_deadline_seconds,
         "ttlSecondsAfterFinished": spec.ttl_seconds_after_finished,
     }
-    if QUEUE_LABEL not in job["metadata"].get("labels", {}):
-        wanted["suspend"] = spec.suspend
-    return {name: value for name, value in wanted.items() if (live.get(name) or None) != (value or None)}
+    changes = {name: value for name, value in wanted.items() if live.get(name) != value}
+    if QUEUE_LABEL not in job["metadata"].get("labels", {}) and bool(live.get("suspend")) != spec.suspend:
+        changes["suspend"] = spec.suspend
+    return changes
 
 
 def _policy(inputs: JobInputs) -> Json:

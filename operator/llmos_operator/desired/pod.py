@@ -82,7 +82,7 @@ def build_container(
         "image": image,
         "imagePullPolicy": installation.settings.image_pull_policy,
         "command": command,
-        "env": environment(workload, installation),
+        "env": environment(workload, installation, has_ca=any(mount["name"] == "ca" for mount in mounts)),
         "resources": resources,
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -103,7 +103,7 @@ def common_mounts(workload: Workload, installation: Installation) -> list[Json]:
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod
         {"name": "scratch", "mountPath": "/scratch"},
     ]
-    if installation.report_config() is not None:
+    if installation.has_reports:
         mounts.append({"name": "report-token", "mountPath": "/var/run/llmos/report", "readOnly": True})
     if installation.settings.artifacts.credentials_secret_name:
         mounts.append({"name": "registry", "mountPath": "/etc/llmos/registry", "readOnly": True})
@@ -167,7 +167,7 @@ def _common_volumes(workload: Workload, installation: Installation) -> list[Json
         {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
         {"name": "scratch", "emptyDir": {"sizeLimit": workload.scratch.size_limit}},
     ]
-    if installation.report_config() is not None:
+    if installation.has_reports:
         token = {"audience": REPORT_AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": "token"}
         volumes.append({"name": "report-token", "projected": {"sources": [{"serviceAccountToken": token}]}})
     if artifacts.credentials_secret_name:
@@ -189,10 +189,16 @@ def _ca_bundle(workload: Workload, installation: Installation) -> tuple[str, str
     return (default, "ca.crt") if default else None
 
 
-def environment(workload: Workload, installation: Installation) -> list[Json]:
-    """Return the variables, later ones winning: ours, the installation's, the user's."""
+def environment(workload: Workload, installation: Installation, *, has_ca: bool) -> list[Json]:
+    """Return the variables, later ones winning: ours, the installation's, the user's.
+
+    Args:
+        workload: the user's.
+        installation: the installation's.
+        has_ca: whether the container mounts a CA bundle, if there is one.
+    """
     variables: dict[str, Json] = {"HOME": {"name": "HOME", "value": "/tmp"}}  # noqa: S108 - an emptyDir of the pod
-    if _ca_bundle(workload, installation):
+    if has_ca:
         variables.update({name: {"name": name, "value": "/etc/llmos/ca/ca.crt"} for name in _CA_ENV})
     for variable in (*installation.settings.workloads.env, *workload.env):
         variables[variable["name"]] = dict(variable)

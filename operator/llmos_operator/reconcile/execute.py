@@ -6,8 +6,8 @@ Owns: remembering answers in the cache (read your own writes), adopting what tur
 import logging
 
 from llmos_operator.clock import Clock
-from llmos_operator.cluster import Cache, ClusterClient, ClusterError, ObjectExists
-from llmos_operator.desired import differs
+from llmos_operator.cluster import Cache, ClusterClient, ClusterError, ClusterUnavailable, ObjectExists
+from llmos_operator.desired import Tolerated, differences
 from llmos_operator.names import Json, ObjectKey
 from llmos_operator.reconcile.plan import Action, Apply, Create, Delete, Patch, Plan
 from llmos_operator.reconcile.subject import Subject
@@ -26,8 +26,8 @@ class Executor:
         self._client = client
         self._clock = clock
         self._cache = cache
-        self.tolerated: dict[ObjectKey, str] = {}
-        """Child → fingerprint that somebody's admission changes after every apply; see ServiceObserved.tolerated."""
+        self.tolerated: dict[ObjectKey, Tolerated] = {}
+        """Child → what somebody's admission changes after every apply; see ServiceObserved.tolerated."""
 
     async def execute(self, plan: Plan, subject: Subject) -> None:
         """Carry it out.
@@ -44,15 +44,18 @@ class Executor:
         patch = status_patch(subject.status, status)
         if not patch:
             return
-        # The uid makes sure that an object created anew under this name does not get the old one's status.
-        answer = await self._client.patch_status(subject.key, {"metadata": {"uid": subject.uid}, "status": patch})
+        # The version makes sure that an object created anew under this name does not get the old one's status; the API server looks at
+        # no other precondition here, not even the uid.
+        body = {"metadata": {"resourceVersion": subject.resource_version}, "status": patch}
+        answer = await self._client.patch_status(subject.key, body)
         if answer is None:
+            self._cache.discard(subject.key)
             return
         self._cache.upsert(answer)
         if said := announcement(subject.status, status):
             await self._announce(subject, said)
-        if lost := differs(status, answer.get("status", {})):
-            logger.error("%s: the API server dropped status%s; are the CRDs of this version?", subject.key, lost)
+        if lost := differences(status, answer.get("status", {})):
+            logger.error("%s: the API server dropped status%s; are the CRDs of this version?", subject.key, next(iter(lost)))
 
     async def _announce(self, subject: Subject, said: Announcement) -> None:
         """Post an Event; not being able to is no reason to fail."""
@@ -86,9 +89,11 @@ class Executor:
             self._cache.upsert(await self._client.create(body))
         except ObjectExists:
             live = await self._client.get(key)
-            if live is None:
-                raise
-            owners = live["metadata"].get("ownerReferences", [])
+            owners = live["metadata"].get("ownerReferences", []) if live else []
+            if live is None or _is_of_an_earlier(subject.key, subject.uid, owners):
+                raise ClusterUnavailable(
+                    f"it was made for an earlier {subject.key}, and is still being removed", reason="ApiUnavailable", key=key, status=409
+                ) from None
             if not any(owner.get("uid") == subject.uid for owner in owners):
                 raise
             # Ours: the watch had not said so yet, or somebody took its labels away. A Job is taken as it is, anything else is repaired.
@@ -102,6 +107,11 @@ class Executor:
         self._cache.upsert(answer)
         wanted = {name: value for name, value in body.items() if name not in ("apiVersion", "kind")}
         self.tolerated.pop(key, None)
-        if other := differs(wanted, answer):
-            logger.warning("%s: something changes %s after every apply; it is left as it is", key, other)
-            self.tolerated[key] = answer["metadata"].get("annotations", {}).get("llmos.dev/applied", "")
+        if others := differences(wanted, answer):
+            logger.warning("%s: something changes %s after every apply; it is left as it is", key, ", ".join(others))
+            self.tolerated[key] = others
+
+
+def _is_of_an_earlier(owner: ObjectKey, uid: str, owners: list[Json]) -> bool:
+    """Say whether an object belongs to one of the same kind and name that was deleted: garbage collection has not come to it yet."""
+    return any(item.get("kind") == owner.kind and item.get("name") == owner.name and item.get("uid") != uid for item in owners)

@@ -2,8 +2,8 @@
 
 Pure: `decide(observed, now, installation) -> Plan`. The order of the questions is the policy:
 
-    a reference does not resolve           say which; touch nothing
-    status has the version asked for       ready
+    a reference does not resolve           what is done stays done; else say which, and touch nothing
+    status has the version asked for       ready, unless the registry turns out to have lost it
     the registry has it                    adopt it
     no Job                                 create attempt 0, or the next
     a Job runs                             say how it goes, or what keeps it
@@ -17,7 +17,7 @@ from llmos.errors import EXIT_PERMANENT
 from llmos_operator.api import TrainingJobSpec
 from llmos_operator.desired import Installation, JobInputs, build_job
 from llmos_operator.desired.job import has_old_image, job_changes
-from llmos_operator.names import Json, ObjectKey
+from llmos_operator.names import QUEUE_LABEL, Json, ObjectKey
 from llmos_operator.reconcile.job_state import (
     JobObserved,
     attempt_of,
@@ -29,9 +29,11 @@ from llmos_operator.reconcile.job_state import (
 )
 from llmos_operator.reconcile.job_status import NOTHING_NEW, JobNews, build_status
 from llmos_operator.reconcile.plan import Action, Create, Delete, Patch, Plan
+from llmos_operator.reconcile.rechecks import LOST_S
 from llmos_operator.reconcile.registry import Answer
 from llmos_operator.status import Failure, Reason, Trouble, Verdict, pod_trouble
-from llmos_operator.status.conditions import find_condition, format_time, status_patch
+from llmos_operator.status.conditions import find_condition, format_time, parse_time, status_patch
+from llmos_operator.status.reasons import reason_or
 from llmos_operator.status.versions import version_status
 
 __all__ = ["decide"]
@@ -62,10 +64,13 @@ def decide(observed: JobObserved, now: datetime, installation: Installation) -> 
 
 def _judge(observed: JobObserved, now: datetime, installation: Installation) -> _Outcome:
     if observed.problem:
-        return _Outcome(observed.problem)
-    if observed.has_current_version():
-        return _ready(observed, observed.version)
+        return _Outcome(_kept(observed, observed.problem) or observed.problem)
     lookup = observed.lookup
+    if observed.has_current_version():
+        if lookup.answer in (Answer.NotAsked, Answer.Unavailable) and _is_ready(observed):
+            return _ready(observed, observed.version)
+        if lookup.answer is Answer.Absent and not observed.pinned:
+            return _lost(observed, now, installation)
     if lookup.answer is Answer.Found and lookup.version:
         return _ready(observed, version_status(observed.subject.key.kind, lookup.version))
     if lookup.answer is Answer.Broken:
@@ -78,6 +83,35 @@ def _judge(observed: JobObserved, now: datetime, installation: Installation) -> 
         message = f"the registry has no version {observed.pinned} of {observed.subject.key}; name one it has in spec.snapshot.pinned"
         return _Outcome(Verdict(Reason.DigestNotFound, message, is_stalled=True))
     return _about_job(observed, now, installation)
+
+
+def _is_ready(observed: JobObserved) -> bool:
+    ready = find_condition(observed.subject.conditions, "Ready")
+    return ready is not None and ready["status"] == "True"
+
+
+def _kept(observed: JobObserved, problem: Verdict) -> Verdict | None:
+    """Return what stays true although a reference is gone: a run that is over, and a Model whose one-shot training was cleaned away."""
+    kind, version = observed.subject.key.kind, observed.version
+    ready = find_condition(observed.subject.conditions, "Ready")
+    if version is None or ready is None or ready["status"] != "True":
+        return None
+    # A TrainingJob's spec cannot change; a Model's can, and then its old version is not what is asked for.
+    is_current = kind == "TrainingJob" or ready.get("observedGeneration") == observed.subject.generation
+    if not is_current or (kind != "TrainingJob" and problem.reason is not Reason.DependencyNotFound):
+        return None
+    message = f"version {version['digest']} is in the registry, and needs nothing more; {problem.message.partition(';')[0]}"
+    return Verdict(DONE[kind], message, is_ready=True)
+
+
+def _lost(observed: JobObserved, now: datetime, installation: Installation) -> _Outcome:
+    """The registry has lost what it had: that is said, and what serves goes on serving; made again only if somebody asks."""
+    if observed.subject.is_asked_again:
+        return _about_job(observed, now, installation)
+    digest = observed.version["digest"] if observed.version else ""
+    message = f"the registry has lost {digest}: {observed.lookup.message or 'its manifest is gone'}; pods that run go on; "
+    message += "restore it there, or annotate llmos.dev/requested-at with a new value to make it again"
+    return _Outcome(Verdict(Reason.ArtifactMissing, message, is_stalled=True, retry_s=LOST_S))
 
 
 def _ready(observed: JobObserved, version: Json | None) -> _Outcome:
@@ -95,25 +129,35 @@ def _ready(observed: JobObserved, version: Json | None) -> _Outcome:
 def _about_job(observed: JobObserved, now: datetime, installation: Installation) -> _Outcome:
     job = observed.current_job()
     if job is None:
-        return _without_job(observed, installation)
+        return _without_job(observed, now, installation)
     finished = finished_as(job)
     superseded = _superseded(observed, job)
     if finished is None:
         return _running(observed, job, superseded, installation)
     if finished["type"] == "Complete":
         text = f"Job {job['metadata']['name']} is done, but the registry has no version for its inputs"
-        return _failed(observed, job, finished, superseded, now, installation, Failure(Reason.JobFailed, f"Job {_name(job)}", text, 0, ""))
+        return _failed(
+            observed, job, finished, superseded, now, installation, Failure(Reason.JobFailed, f"Job {_name(job)}", text, 0, _when(finished))
+        )
     return _failed(observed, job, finished, superseded, now, installation, latest_failure(observed, job))
 
 
-def _without_job(observed: JobObserved, installation: Installation) -> _Outcome:
-    """Create the next attempt; but a run that has failed for good stays failed when its Job's time to live is over."""
+def _without_job(observed: JobObserved, now: datetime, installation: Installation) -> _Outcome:
+    """Create the next attempt; but what a Job has come to stands when its time to live is over."""
     subject = observed.subject
+    if subject.is_asked_again or subject.status.get("inputsHash") != observed.inputs_hash:
+        return _create(observed, (), installation)
     failed = find_condition(subject.conditions, "Failed")
-    asked = bool(subject.requested_at) and subject.requested_at != (subject.status.get("job") or {}).get("requestedAt", "")
-    same = subject.status.get("inputsHash") == observed.inputs_hash
-    if isinstance(observed.spec, TrainingJobSpec) and same and failed and failed["status"] == "True" and not asked:
-        return _Outcome(Verdict(Reason(failed["reason"]), failed["message"], is_stalled=True))
+    if isinstance(observed.spec, TrainingJobSpec) and failed and failed["status"] == "True":
+        return _Outcome(Verdict(reason_or(failed["reason"], Reason.JobFailed), failed["message"], is_stalled=True))
+    last, ready = subject.status.get("lastFailure"), find_condition(subject.conditions, "Ready")
+    ended = parse_time(last.get("time")) if last else None
+    if last and ended and ready and ready.get("observedGeneration") == subject.generation and observed.next_attempt() > 0:
+        # Its time to live was shorter than the wait: that must not turn the slow retry into a fast one.
+        due = _due(ended, observed.next_attempt() - 1)
+        if due > now:
+            text = f"{last['object']}: {last['message']}".rstrip(".")
+            return _Outcome(_retried_at(reason_or(last["reason"], Reason.JobFailed), text, due, now))
     return _create(observed, (), installation)
 
 
@@ -187,32 +231,49 @@ def _failed(
 ) -> _Outcome:
     if wants_new_attempt(observed, job):
         return _create(observed, (_delete(job), *superseded), installation)
-    failure = failure or _remembered(observed, job, finished)
+    failure = _past_deadline(job, finished) or failure or _remembered(observed, job, finished)
     news = JobNews(job=job, failure=failure)
     text = f"{failure.object}: {failure.message}".rstrip(".")
     # The exit code decides, not the reason: the same source can be wrong, or just out of reach.
     if failure.exit_code == EXIT_PERMANENT or failure.reason is Reason.DeadlineExceeded:
         return _Outcome(Verdict(failure.reason, f"{text}; {_AGAIN}", is_stalled=True), superseded, news)
     ended = failed_at(finished) or now
-    due = ended + min(SLOW_RETRY * 2 ** min(attempt_of(job), 10), SLOWEST_RETRY)
+    due = _due(ended, attempt_of(job))
     if due <= now or has_old_image(job, observed.subject.key.kind, installation):
         return _create(observed, (_delete(job), *superseded), installation)
+    return _Outcome(_retried_at(failure.reason, text, due, now), superseded, news)
+
+
+def _due(ended: datetime, attempt: int) -> datetime:
+    """Return when to try again: later and later."""
+    return ended + min(SLOW_RETRY * (1 << min(attempt, 10)), SLOWEST_RETRY)
+
+
+def _retried_at(reason: Reason, text: str, due: datetime, now: datetime) -> Verdict:
     message = f"{text}; tried again at {format_time(due)}, or now if you annotate llmos.dev/requested-at with a new value"
-    retry_s = (due - now).total_seconds()
-    return _Outcome(Verdict(failure.reason, message, is_progressing=True, retry_s=retry_s), superseded, news)
+    return Verdict(reason, message, is_progressing=True, retry_s=(due - now).total_seconds())
+
+
+def _past_deadline(job: Json, finished: Json) -> Failure | None:
+    """A run that took too long, whatever its pods suffered from before."""
+    if finished.get("reason") != "DeadlineExceeded":
+        return None
+    return Failure(Reason.DeadlineExceeded, f"Job {_name(job)}", "it ran longer than spec.activeDeadlineSeconds", 0, _when(finished))
+
+
+def _when(finished: Json) -> str:
+    return str(finished.get("lastTransitionTime", ""))
 
 
 def _remembered(observed: JobObserved, job: Json, finished: Json) -> Failure:
     """The pods are gone: what status remembers of this Job, else what the Job says itself."""
     known = observed.subject.status.get("lastFailure")
     name = _name(job)
-    if finished.get("reason") == "DeadlineExceeded":
-        text = "it ran longer than spec.activeDeadlineSeconds"
-        return Failure(Reason.DeadlineExceeded, f"Job {name}", text, 0, finished.get("lastTransitionTime", ""))
     if known and (observed.subject.status.get("job") or {}).get("name") == name:
-        return Failure(Reason(known["reason"]), known["object"], known["message"], known["exitCode"], known["time"])
+        reason = reason_or(known["reason"], Reason.JobFailed)
+        return Failure(reason, known["object"], known["message"], known.get("exitCode", 0), known.get("time", ""))
     code = EXIT_PERMANENT if finished.get("reason") == "PodFailurePolicy" else 1
-    return Failure(Reason.JobFailed, f"Job {name}", finished.get("message", "it failed"), code, finished.get("lastTransitionTime", ""))
+    return Failure(Reason.JobFailed, f"Job {name}", finished.get("message", "it failed"), code, _when(finished))
 
 
 def _live_changes(observed: JobObserved, job: Json | None) -> tuple[Action, ...]:
@@ -226,7 +287,9 @@ def _live_changes(observed: JobObserved, job: Json | None) -> tuple[Action, ...]
 
 
 def _suspended(observed: JobObserved, job: Json) -> bool:
-    wanted = observed.spec.suspend if isinstance(observed.spec, TrainingJobSpec) else False
+    """With a queue label the queue decides, and only the Job itself tells."""
+    is_queued = QUEUE_LABEL in job["metadata"].get("labels", {})
+    wanted = isinstance(observed.spec, TrainingJobSpec) and observed.spec.suspend and not is_queued
     return wanted or bool(job["spec"].get("suspend"))
 
 

@@ -82,6 +82,13 @@ class JobObserved:
             return False
         return self.version["digest"] == self.pinned if self.pinned else self.version.get("inputsHash") == self.inputs_hash
 
+    def is_at_rest_with_version(self) -> bool:
+        """Say whether status has what is asked for, and no Job is making it again."""
+        if self.problem or not self.has_current_version():
+            return False
+        job = None if self.pinned else self.current_job()
+        return job is None or finished_as(job) is not None
+
     def current_job(self) -> Json | None:
         """Return the latest attempt for these inputs that is not being deleted."""
         mine = [job for job in self.jobs if _hash_of(job) == self.inputs_hash and not job["metadata"].get("deletionTimestamp")]
@@ -140,9 +147,19 @@ def latest_failure(observed: JobObserved, job: Json) -> Failure | None:
 
 
 def wants_new_attempt(observed: JobObserved, job: Json) -> bool:
-    """Say whether somebody asked for another attempt since this Job was made: the annotation, or another `workload`."""
+    """Say whether somebody asked for another attempt since this Job was made: the annotation, another `workload`, more time."""
     annotations = job["metadata"].get("annotations", {})
     if observed.subject.requested_at and observed.subject.requested_at != annotations.get(REQUESTED_AT_ANNOTATION, ""):
         return True
+    if _has_other_deadline(observed, job):
+        return True
     changed = annotations.get(GENERATION_ANNOTATION) != str(observed.subject.generation)
     return bool(changed and annotations.get(WORKLOAD_ANNOTATION) != workload_digest(observed.spec.workload))
+
+
+def _has_other_deadline(observed: JobObserved, job: Json) -> bool:
+    """Say whether a Job ran out of a time that is not the spec's any more."""
+    finished = finished_as(job)
+    if not isinstance(observed.spec, TrainingJobSpec) or finished is None or finished.get("reason") != "DeadlineExceeded":
+        return False
+    return bool(job["spec"].get("activeDeadlineSeconds") != observed.spec.active_deadline_seconds)

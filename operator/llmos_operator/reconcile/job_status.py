@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from llmos_operator.names import REQUESTED_AT_ANNOTATION, Json
 from llmos_operator.reconcile.job_state import JobObserved, attempt_of
-from llmos_operator.status import Condition, Failure, Verdict, merge_conditions, summary
+from llmos_operator.status import Condition, Failure, Reason, Verdict, merge_conditions, summary
 from llmos_operator.status.versions import VERSION_FIELD
 
 __all__ = ["NOTHING_NEW", "JobNews", "build_status"]
@@ -53,6 +53,10 @@ def _conditions(observed: JobObserved, verdict: Verdict) -> list[Condition]:
     if observed.subject.key.kind != "TrainingJob":
         return summary(verdict)
     # The conventions' pair for something that ends; Ready mirrors Succeeded for tools that know only Ready.
+    if verdict.reason is Reason.ArtifactMissing:
+        # The run did succeed; what it made is gone.
+        succeeded = Condition("Succeeded", "True", Reason.Trained, "the run is over")
+        return [*summary(verdict), succeeded, Condition("Failed", "False", Reason.Trained, "the run is over")]
     succeeded, *rest = summary(verdict, type_name="Succeeded")
     failed = "True" if verdict.is_stalled else "False" if verdict.is_known else "Unknown"
     mirrored = Condition("Ready", succeeded.status, succeeded.reason, succeeded.message)

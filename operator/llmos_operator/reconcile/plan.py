@@ -25,6 +25,9 @@ class Apply:
     why: str
     """The first field that differs."""
 
+    takes_turn: bool = False
+    """It starts a rollout that only the installation causes; a few of those run at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patch:

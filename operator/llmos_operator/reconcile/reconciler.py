@@ -3,20 +3,22 @@
 Owns: choosing the decision by kind, the turn-taking of rollouts, mapping errors to conditions. Must not: hold policy; `*_decide` does.
 """
 
+import contextlib
 import logging
 from dataclasses import dataclass, replace
 from typing import Final
 
-from llmos.errors import ConfigError
+from llmos.errors import ConfigError, LlmosError
 from llmos_operator.api import InferenceServiceSpec, KnowledgeBaseSpec, ModelSpec, TrainingJobSpec, parse_spec
 from llmos_operator.clock import Clock
-from llmos_operator.cluster import Cache, ClusterClient, ClusterRefused, ObjectExists
+from llmos_operator.cluster import Cache, ClusterClient, ClusterError, ClusterRefused, ObjectExists
 from llmos_operator.desired import Installation
 from llmos_operator.names import Json, ObjectKey
 from llmos_operator.reconcile import job_decide, service_decide
 from llmos_operator.reconcile.execute import Executor
 from llmos_operator.reconcile.observe import Observer
 from llmos_operator.reconcile.plan import Apply, Plan
+from llmos_operator.reconcile.rechecks import Rechecks
 from llmos_operator.reconcile.registry import RegistryReader, VersionStore
 from llmos_operator.reconcile.rollouts import RolloutTurns
 from llmos_operator.reconcile.subject import Subject
@@ -31,6 +33,7 @@ __all__ = ["Ports", "Reconciler"]
 
 logger = logging.getLogger(__name__)
 REFUSED_RETRY_S: Final = 60.0
+_PASSING: Final = (Reason.ApiUnavailable, Reason.OperatorError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ class Reconciler:
         self._clock = ports.clock
         self._executor = Executor(ports.client, cache, ports.clock)
         registry = RegistryReader(ports.store, installation.settings.artifacts.root, cache)
-        self._observer = Observer(cache, registry, reports, Troubleshooter(ports.client, ports.clock))
+        self._rechecks = Rechecks(ports.clock)
+        self._observer = Observer(cache, registry, reports, Troubleshooter(ports.client, ports.clock), self._rechecks)
         self._turns = RolloutTurns(cache, installation.settings.queue.rolling_services, ports.clock)
 
     async def __call__(self, key: ObjectKey) -> float | None:
@@ -66,6 +70,7 @@ class Reconciler:
         if body is None or body["metadata"].get("deletionTimestamp"):
             # Owner references clean up; there is nothing of ours outside the cluster.
             self._reports.forget(key)
+            self._rechecks.forget(key)
             return FORGET
         subject = Subject.of(body)
         try:
@@ -76,7 +81,14 @@ class Reconciler:
                 return FORGET
             await self._write_refusal(self._fresh(subject), error)
             return REFUSED_RETRY_S
+        except Exception as error:
+            await self._say_what_fails(self._fresh(subject), error)
+            raise
         return plan.requeue_s
+
+    def use(self, installation: Installation) -> None:
+        """Work with another installation from the next pass on: the report endpoint's CA was renewed."""
+        self._installation = installation
 
     async def _plan(self, subject: Subject, body: Json) -> Plan:
         spec = parse_spec(subject.key.kind, body["spec"])
@@ -85,7 +97,7 @@ class Reconciler:
             # No await between asking for a turn and taking it, or all workers would take the last one.
             observed = replace(observed, may_roll=self._turns.may_roll(subject.key))
             plan = service_decide.decide(observed, self._clock.now(), self._installation)
-            if any(isinstance(action, Apply) and action.body["kind"] == "Deployment" for action in plan.actions):
+            if any(isinstance(action, Apply) and action.takes_turn for action in plan.actions):
                 self._turns.take(subject.key)
             return plan
         assert isinstance(spec, ModelSpec | KnowledgeBaseSpec | TrainingJobSpec)
@@ -95,13 +107,27 @@ class Reconciler:
         body = self._cache.get(subject.key)
         return Subject.of(body) if body else subject
 
+    async def _say_what_fails(self, subject: Subject, error: Exception) -> None:
+        """Tell of a failing pass where status says nothing about this generation yet; what it does say stands through a passing failure."""
+        ready = find_condition(subject.conditions, "Ready")
+        if ready is not None and ready.get("observedGeneration") == subject.generation and ready["reason"] not in _PASSING:
+            return
+        reason = Reason.ApiUnavailable if isinstance(error, ClusterError) else Reason.OperatorError
+        what = error.message if isinstance(error, LlmosError) else f"{type(error).__name__}; the operator's log has the details"
+        verdict = Verdict(reason, f"{what}; it is tried again by itself", is_known=False, is_progressing=True)
+        with contextlib.suppress(ClusterError):
+            await self._write_verdict(subject, verdict)
+
     async def _write_refusal(self, subject: Subject, error: ConfigError | ClusterRefused | ObjectExists) -> None:
-        """Say in the conditions what the API server, or our own parser, refused; all else in the status stays."""
-        verdict = _refusal(subject, error)
+        """Say in the conditions what the API server, or our own parser, refused."""
+        await self._write_verdict(subject, _refusal(subject, error))
+
+    async def _write_verdict(self, subject: Subject, verdict: Verdict) -> None:
+        """Write the summary alone; all else in the status stays."""
         conditions = list(summary(verdict))
         for kept in ("Succeeded", "Failed", "SnapshotActive"):
             if before := find_condition(subject.conditions, kept):
-                conditions.append(Condition(kept, before["status"], Reason(before["reason"]), before["message"]))
+                conditions.append(Condition(kept, before["status"], reason_or(before["reason"], verdict.reason), before["message"]))
         merged = merge_conditions(conditions, subject.conditions, generation=subject.generation, now=self._clock.now())
         status = {**subject.status, "observedGeneration": subject.generation, "conditions": merged}
         await self._executor.write_status(subject, status)

@@ -1,7 +1,7 @@
-"""What the operator asks the registry: is there a version for these inputs, is it what it says, does its chain hold.
+"""What the operator asks the registry: is there a version for these inputs, is it what it says, is all of it there, does its chain hold.
 
 Owns: turning the registry's errors into values, so that `decide` sees them as facts; remembering what was verified (a digest never
-changes). Must not: read payload or block.
+changes; that it is still there is asked again, see `rechecks`). Must not: read payload or block.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,9 @@ class VersionStore(Protocol):
 
     async def get_version(self, repository: Repository, digest: str) -> Version | None:
         """Return the version with this digest."""
+
+    async def payload_state(self, repository: Repository, digest: str) -> LinkState:
+        """Say whether a manifest and all its blobs are there; where they are not, whether a tombstone says why."""
 
 
 class Answer(StrEnum):
@@ -70,9 +73,13 @@ class RegistryReader:
         return await self._ask(key, inputs_hash=inputs_hash)
 
     async def get(self, key: ObjectKey, digest: str) -> Lookup:
-        """Look for a version by its digest, and verify its chain."""
+        """Look for a version by its digest, and verify its chain; one that was verified before is believed to be there."""
         if version := self._verified.get((str(key), digest)):
             return Lookup(Answer.Found, version)
+        return await self.get_anew(key, digest)
+
+    async def get_anew(self, key: ObjectKey, digest: str) -> Lookup:
+        """Look for a version by its digest, whatever is remembered of it."""
         return await self._ask(key, digest=digest)
 
     async def _ask(self, key: ObjectKey, *, inputs_hash: str = "", digest: str = "") -> Lookup:
@@ -80,7 +87,9 @@ class RegistryReader:
             repository = self.repository(key)
             version = await (self._store.get_version(repository, digest) if digest else self._store.find_version(repository, inputs_hash))
             if version is None:
-                return Lookup(Answer.Absent)
+                return Lookup(Answer.Absent, message=await self._why_gone(repository, digest) if digest else "")
+            if lost := await self._lost_payload(repository, version):
+                return lost
             if version.provenance.kind != key.kind:
                 return Lookup(Answer.Broken, message=f"{digest or inputs_hash} in {repository} is a {version.provenance.kind}")
             broken = await verify_chain_async(version, lambda link: self._load(key, link))
@@ -95,6 +104,21 @@ class RegistryReader:
         self._verified[(str(key), version.digest)] = version
         return Lookup(Answer.Found, version)
 
+    async def _why_gone(self, repository: Repository, digest: str) -> str:
+        state = await self._store.payload_state(repository, digest)
+        return f"it was removed on purpose ({state})" if state in (LinkState.Pruned, LinkState.Forgotten) else ""
+
+    async def _lost_payload(self, repository: Repository, version: Version) -> Lookup | None:
+        """Say which payload of a version is gone: what cannot be fetched is not adopted."""
+        for payload in version.provenance.payloads:
+            state = await self._store.payload_state(repository, payload.digest)
+            if state is LinkState.Missing:
+                return Lookup(Answer.Absent, message=f"its {payload.role} {payload.digest} is gone")
+            if state is not LinkState.Present:
+                how = "is damaged" if state is LinkState.Mismatch else f"was removed on purpose ({state})"
+                return Lookup(Answer.Broken, message=f"{payload.role} {payload.digest} of {version.digest} {how}")
+        return None
+
     async def _load(self, root: ObjectKey, link: Link) -> Version | LinkState | None:
         """Load a parent from the repository of the object that plays this role.
 
@@ -106,7 +130,10 @@ class RegistryReader:
             return LinkState.Present
         if version := self._verified.get((str(key), link.digest)):
             return version
-        return await self._store.get_version(self.repository(key), link.digest)
+        repository = self.repository(key)
+        version = await self._store.get_version(repository, link.digest)
+        # Pruned or forgotten on purpose is as good as present: the child was made from it, and its digest still stands for that.
+        return version or await self._store.payload_state(repository, link.digest)
 
     def _find_parent(self, child: ObjectKey, path: list[str]) -> ObjectKey | None:
         """Follow roles from an object's spec: `trainingJob/base`, `trainingJob/knowledge/hpo`."""

@@ -28,7 +28,10 @@ class Resolved:
     source: Source | None = None
     problem: Verdict | None = None
     task: str = ""
-    precisions: tuple[str, ...] = ()
+    """What the version is for; empty where nobody says."""
+
+    precisions: tuple[str, ...] | None = None
+    """What a Model's version has; None where nobody says."""
 
     def to_json(self) -> Json:
         """Return the entry of `status.resolved`; only with a source."""
@@ -58,7 +61,11 @@ async def resolve(reference: Reference, namespace: str, *, previous: str | None,
         return _from_object(reference, key, body, current, registry)
     if body and current and current["digest"] == wanted:
         return _from_object(reference, key, body, current, registry)
-    return _from_registry(reference, key, wanted, await registry.get(key, wanted), registry)
+    lookup = await registry.get(key, wanted)
+    if wanted == previous and lookup.answer in (Answer.Unavailable, Answer.Absent):
+        # It was verified when it was admitted; that the registry is away or has cleaned up since takes nothing from what runs.
+        return Resolved(reference, Source(str(registry.repository(key)), wanted))
+    return _from_registry(reference, key, wanted, lookup, registry)
 
 
 def _current(body: Json) -> Json | None:
@@ -82,7 +89,8 @@ def _from_registry(reference: Reference, key: ObjectKey, digest: str, lookup: Lo
         return Resolved(reference, problem=Verdict(Reason.RegistryUnavailable, message, is_progressing=True, retry_s=REGISTRY_RETRY_S))
     if lookup.answer is Answer.Broken:
         return Resolved(reference, problem=Verdict(Reason.ChainBroken, f"{key}: {lookup.message}", is_stalled=True))
-    message = f"{key} has no version {digest} in {registry.repository(key)}; name a digest from its status, or none"
+    why = f" ({lookup.message})" if lookup.message else ""
+    message = f"{key} has no version {digest} in {registry.repository(key)}{why}; name a digest from its status, or none"
     return Resolved(reference, problem=Verdict(Reason.DigestNotFound, message, is_stalled=True))
 
 

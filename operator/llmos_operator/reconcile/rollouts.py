@@ -12,6 +12,8 @@ __all__ = ["RolloutTurns"]
 
 GRANT_S = 15.0
 """A turn counts as taken for so long even before the Deployment says that it rolls."""
+LONGEST_S = 600.0
+"""A service that has not settled by then keeps nobody else waiting; the Deployment's own progress deadline is as long."""
 
 
 class RolloutTurns:
@@ -30,7 +32,7 @@ class RolloutTurns:
         """
         now = self._clock.monotonic()
         for other, since in list(self._granted.items()):
-            if now - since > GRANT_S and self._is_settled(other):
+            if now - since > LONGEST_S or (now - since > GRANT_S and self._is_settled(other)):
                 del self._granted[other]
         return key in self._granted or len(self._granted) < self._limit
 

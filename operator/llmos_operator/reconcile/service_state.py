@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from llmos_operator.api import InferenceServiceSpec
-from llmos_operator.desired import ServiceInputs
+from llmos_operator.desired import ServiceInputs, Tolerated
 from llmos_operator.names import CHILD_KINDS, KNOWLEDGE_ANNOTATION, Json, ObjectKey
 from llmos_operator.reconcile.resolve import Resolved
 from llmos_operator.reconcile.subject import Subject
@@ -33,8 +33,8 @@ class ServiceObserved:
     may_roll: bool = True
     """Whether a rollout that only the installation causes may start now; an upgrade rolls a few services at a time."""
 
-    tolerated: Mapping[ObjectKey, str] = field(default_factory=dict)
-    """Child → fingerprint the API server did not store as applied (somebody's admission changes it): not applied again."""
+    tolerated: Mapping[ObjectKey, Tolerated] = field(default_factory=dict)
+    """Child → fields that somebody's admission changed after the last apply, with what it made of them: no reason to apply again."""
 
     @property
     def problem(self) -> Verdict | None:
@@ -42,7 +42,7 @@ class ServiceObserved:
         for item in self.resolved:
             if item.problem:
                 return item.problem
-            if item.reference.role == "model" and self.spec.precision not in item.precisions:
+            if item.reference.role == "model" and item.precisions is not None and self.spec.precision not in item.precisions:
                 has = ", ".join(item.precisions) or "none"
                 message = f"Model {item.reference.name} has no {self.spec.precision} (it has {has}); add it to its spec.onnx.precisions"
                 return Verdict(Reason.PrecisionMissing, message, is_stalled=True)
@@ -65,7 +65,7 @@ class ServiceObserved:
             return None
         deployment = self.deployment
         if deployment is None:
-            return self.spec.autoscaling.min_replicas
+            return max(self.spec.autoscaling.min_replicas, min(self.spec.replicas, self.spec.autoscaling.max_replicas))
         return None if deployment.get("replicasManagedElsewhere") else deployment["spec"].get("replicas", 1)
 
     @property

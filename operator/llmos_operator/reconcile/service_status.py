@@ -10,12 +10,13 @@ from llmos_operator.names import MODEL_ANNOTATION, Json, selector_labels
 from llmos_operator.reconcile.service_state import ServiceObserved
 from llmos_operator.status import Condition, Reason, Verdict, merge_conditions, pod_failure, summary
 from llmos_operator.status.conditions import find_condition
-from llmos_operator.status.rollout import is_settled
+from llmos_operator.status.reasons import reason_or
+from llmos_operator.status.rollout import is_settled, newest_pods
 
 __all__ = ["build_status"]
 
 
-def build_status(observed: ServiceObserved, verdict: Verdict, now: datetime, *, cluster_domain: str) -> Json:
+def build_status(observed: ServiceObserved, verdict: Verdict, now: datetime) -> Json:
     """Return the whole status."""
     subject, before = observed.subject, observed.subject.status
     snapshots, knowledge = _snapshots(observed)
@@ -58,7 +59,11 @@ def _snapshots(observed: ServiceObserved) -> tuple[Condition | None, Any]:
     before = observed.subject.status
     current = find_condition(observed.subject.conditions, "SnapshotActive")
     if observed.problem:
-        kept = Condition("SnapshotActive", current["status"], Reason(current["reason"]), current["message"]) if current else None
+        kept = (
+            Condition("SnapshotActive", current["status"], reason_or(current["reason"], Reason.Switching), current["message"])
+            if current
+            else None
+        )
         return kept, before.get("knowledge")
     wanted = observed.wanted_digests()
     listed = [{"name": name, "digest": digest} for name, digest in wanted.items()]
@@ -77,6 +82,6 @@ def _snapshots(observed: ServiceObserved) -> tuple[Condition | None, Any]:
 
 
 def _latest_failure(observed: ServiceObserved) -> Json | None:
-    failures = [failure for pod in observed.pods if (failure := pod_failure(pod))]
+    failures = [failure for pod in newest_pods(list(observed.pods)) if (failure := pod_failure(pod))]
     latest = max(failures, key=lambda failure: failure.time, default=None)
     return latest.to_json() if latest else None

@@ -12,7 +12,7 @@ from llmos_operator.status.reasons import Reason
 from llmos_operator.status.troubles import Trouble, creation_reason, pod_trouble
 from llmos_operator.status.verdict import Verdict
 
-__all__ = ["active_digests", "is_pod_ready", "is_settled", "rollout_verdict"]
+__all__ = ["active_digests", "is_pod_ready", "is_settled", "newest_pods", "rollout_verdict"]
 
 
 def is_settled(deployment: Json) -> bool:
@@ -35,9 +35,10 @@ def rollout_verdict(deployment: Json, pods: list[Json], told: Trouble | None) ->
     available = deployment.get("status", {}).get("availableReplicas", 0)
     if is_settled(deployment):
         return Verdict(Reason.Serving, f"{available} of {wanted} replicas answer", is_ready=True)
-    trouble = _creation_trouble(deployment) or told or _first_trouble(pods)
+    trouble = _creation_trouble(deployment) or told or _first_trouble(newest_pods(pods))
     progress = f"{available} of {wanted} replicas answer"
-    is_available = _condition(deployment, "Available").get("status") == "True" and available > 0
+    # Not the Deployment's own `Available`: with maxUnavailable 0 that is False whenever a single replica of many is missing.
+    is_available = available > 0
     if trouble:
         stalled = trouble.is_permanent
         message = f"{progress}; {trouble.message}"
@@ -57,9 +58,22 @@ def _creation_trouble(deployment: Json) -> Trouble | None:
     return Trouble(Reason.RollingOut if reason is Reason.JobPending else reason, f"Deployment {deployment['metadata']['name']}", text)
 
 
+def newest_pods(pods: list[Json]) -> list[Json]:
+    """Return the pods of the newest template, newest first: what ails the pods of an older one is what the rollout mends.
+
+    Pods on their way out and pods that have ended (evicted, say) are replaced already and say nothing about now.
+    """
+    living = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp") and pod.get("phase") not in ("Failed", "Succeeded")]
+    living.sort(key=lambda pod: pod["metadata"].get("creationTimestamp", ""), reverse=True)
+    return [pod for pod in living if _template_of(pod) == _template_of(living[0])]
+
+
+def _template_of(pod: Json) -> str:
+    return str(pod["metadata"].get("labels", {}).get("pod-template-hash", ""))
+
+
 def _first_trouble(pods: list[Json]) -> Trouble | None:
-    newest = sorted(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""), reverse=True)
-    return next((trouble for pod in newest if not pod["metadata"].get("deletionTimestamp") and (trouble := pod_trouble(pod))), None)
+    return next((trouble for pod in pods if (trouble := pod_trouble(pod))), None)
 
 
 def _condition(body: Json, type_name: str) -> Mapping[str, Any]:

@@ -57,10 +57,12 @@ class Failure:
     message: str
     exit_code: int
     time: str
+    """When, as Kubernetes writes it; empty where nobody knows (a lost node's containers have no end)."""
 
     def to_json(self) -> Json:
         """Return `status.lastFailure`."""
-        return {"reason": str(self.reason), "object": self.object, "message": self.message, "exitCode": self.exit_code, "time": self.time}
+        found = {"reason": str(self.reason), "object": self.object, "message": self.message, "exitCode": self.exit_code}
+        return {**found, "time": self.time} if self.time else found
 
 
 def pod_trouble(pod: Json) -> Trouble | None:
@@ -111,8 +113,10 @@ def pod_failure(pod: Json) -> Failure | None:
 def _failure(where: str, container: Json, ended: Json) -> Failure:
     said = _said(ended)
     code = int(ended.get("exitCode", 0))
-    if ended.get("reason") == "OOMKilled" or (code == 137 and ended.get("reason") != "Error" and not said):
+    if ended.get("reason") == "OOMKilled":
         reason, text = Reason.OutOfMemory, "it was killed for using more memory than its limit"
+    elif ended.get("reason") == "ContainerStatusUnknown":
+        reason, text = Reason.ContainerCrashed, "its node was lost or restarted, and nobody knows how it ended"
     elif said.get("reason"):
         reason = reason_or(str(said["reason"]), Reason.InitContainerFailed if container["init"] else Reason.ContainerCrashed)
         text = str(said.get("message", ""))

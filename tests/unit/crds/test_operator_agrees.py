@@ -6,6 +6,7 @@ The API server drops status fields that a schema does not know, without a word; 
 from __future__ import annotations
 
 import copy
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,15 @@ from tests.unit.crds.crd_samples import Document, accepted, fields_of, load_crds
 from tests.unit.operator.world import HPO, MINILM, ORGAN_SYSTEM, PHENOTYPE, TRAINED_MODEL, World
 
 CRDS = load_crds()
+FORMATS = jsonschema.FormatChecker(formats=())
+"""The API server enforces formats, too; jsonschema needs another package for `date-time`."""
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def _is_date_time(value: object) -> bool:
+    return not isinstance(value, str) or datetime.strptime(value, "%Y-%m-%dT%H:%M:%S%z") is not None
+
+
 ACCEPTED = accepted()
 JOB_BACKED: dict[str, Document] = {"Model": MINILM, "KnowledgeBase": HPO, "TrainingJob": ORGAN_SYSTEM}
 
@@ -28,7 +38,7 @@ def _status_validator(kind: str) -> jsonschema.Draft202012Validator:
     for field in fields_of(schema):
         if "properties" in field.schema:
             field.schema["additionalProperties"] = False
-    return jsonschema.Draft202012Validator(schema)
+    return jsonschema.Draft202012Validator(schema, format_checker=FORMATS)
 
 
 def _misfits(world: World, key: ObjectKey) -> list[str]:
@@ -83,6 +93,21 @@ async def test_the_status_of_a_job_fits_while_it_runs_fails_and_succeeds(kind: s
 
     world.cluster.change(key, metadata={**world.cluster.objects[key]["metadata"], "annotations": {"llmos.dev/requested-at": "now"}})
     await world.settle(key)
+    assert _misfits(world, key) == []
+
+
+@pytest.mark.parametrize("kind", JOB_BACKED)
+async def test_the_status_fits_when_nobody_knows_when_or_how_a_job_ended(kind: str) -> None:
+    world = World()
+    key = await _prepare(world, kind)
+    await world.settle(key)
+    lost = {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}
+    world.add_pod(world.job(), phase="Failed", containerStatuses=[{"name": "workload", "state": lost}])
+    await world.settle(key)
+    assert _misfits(world, key) == []
+    world.finish_job()
+    await world.settle(key)
+    assert world.condition(key) == ("False", "JobFailed")
     assert _misfits(world, key) == []
 
 

@@ -115,7 +115,7 @@ async def test_a_pod_that_cannot_mount_is_explained_by_its_events(world: World) 
 async def test_status_is_not_written_onto_an_object_that_took_its_place(world: World) -> None:
     key = world.add("Model", "minilm", MINILM)
     body = world.cluster.objects[key]
-    world.cluster.objects[key] = {**body, "metadata": {**body["metadata"], "uid": "another"}}
+    world.cluster.objects[key] = {**body, "metadata": {**body["metadata"], "uid": "another", "resourceVersion": "9"}}
     with pytest.raises(ClusterUnavailable):
         await world.reconcile(key)
     assert world.cluster.objects[key].get("status") is None

@@ -291,6 +291,51 @@ async def test_a_rollout_keeps_ready_while_old_pods_answer_and_says_what_keeps_i
     assert world.status(key)["model"] != old
 
 
+async def test_four_of_five_replicas_are_ready_although_one_is_missing(world: World) -> None:
+    key = await serve(world, {**PHENOTYPE, "replicas": 5})
+    world.roll_out(ready=4)
+    await world.settle(key)
+    assert world.condition(key) == ("True", "RollingOut")
+    assert "4 of 5 replicas answer" in world.message(key)
+    world.roll_out(ready=0)
+    await world.settle(key)
+    assert world.condition(key) == ("False", "RollingOut")
+
+
+async def test_a_rollout_that_mends_is_not_stalled_by_what_ails_the_old_pods(world: World) -> None:
+    key = await serve(world)
+    world.roll_out(ready=0)
+    said = {"terminated": {"exitCode": 65, "message": "broken", "finishedAt": "2026-01-01T12:00:00Z"}}
+    old = {"initContainerStatuses": [{"name": "fetch", "state": said}], "phase": "Pending"}
+    world.cluster.remove(ObjectKey("Pod", "demo", "pod-1"))
+    world.add_pod(world.cluster.objects[DEPLOYMENT], "pod-1", **old)
+    await world.settle(key)
+    assert world.condition(key, "Stalled") == ("True", "InitContainerFailed")
+    world.cluster.change(key, spec={**PHENOTYPE, "limits": {"timeoutSeconds": 20}})
+    await world.reconcile(key)
+    assert world.condition(key, "Stalled") is None
+    assert world.condition(key, "Reconciling") == ("True", "RollingOut")
+    world.clock.advance(1)
+    pod = world.add_pod(world.cluster.objects[DEPLOYMENT], "pod-2", phase="Pending")
+    metadata = world.cluster.objects[pod]["metadata"]
+    world.cluster.change(pod, metadata={**metadata, "labels": {**metadata["labels"], "pod-template-hash": "new"}})
+    await world.settle(key)
+    assert world.condition(key, "Stalled") is None
+
+
+async def test_an_evicted_pod_of_last_week_says_nothing_about_a_rollout(world: World) -> None:
+    key = await serve(world)
+    world.add_pod(world.cluster.objects[DEPLOYMENT], "evicted", phase="Failed", reason="Evicted", message="node is full")
+    world.roll_out(ready=0)
+    await world.settle(key)
+    assert world.condition(key) == ("False", "RollingOut")
+
+
+async def test_with_autoscaling_replicas_says_where_it_starts(world: World) -> None:
+    await serve(world, {**PHENOTYPE, "replicas": 3, "autoscaling": {"minReplicas": 2, "maxReplicas": 8}})
+    assert world.cluster.objects[DEPLOYMENT]["spec"]["replicas"] == 3
+
+
 async def test_an_upgrade_rolls_a_few_services_at_a_time(world: World) -> None:
     await world.make_ready(world.add("Model", "minilm", MINILM))
     keys = [world.add("InferenceService", f"service-{index}", {"model": {"name": "minilm"}}) for index in range(6)]
@@ -309,16 +354,34 @@ async def test_an_upgrade_rolls_a_few_services_at_a_time(world: World) -> None:
         return [body["metadata"]["name"] for body in deployments if "triton:2" in str(body["spec"]["template"])]
 
     assert len(upgraded()) == 4
+    assert "waits for its turn" in world.message(keys[5])
     # A user's own change does not wait.
     world.cluster.change(keys[5], spec={"model": {"name": "minilm"}, "limits": {"timeoutSeconds": 5}})
     await world.settle(keys[5])
     assert "service-5" in upgraded()
-    for name in upgraded():
+    for name in upgraded()[1:]:
         world.roll_out(name)
     world.clock.advance(20)
     for key in keys:
         await world.settle(key)
     assert len(upgraded()) == 6
+
+
+async def test_services_that_never_settle_do_not_hold_up_an_upgrade_for_ever(world: World) -> None:
+    await world.make_ready(world.add("Model", "minilm", MINILM))
+    keys = [world.add("InferenceService", f"service-{index}", {"model": {"name": "minilm"}}) for index in range(5)]
+    for key in keys:
+        await world.settle(key)
+    images = type(world.settings.images)(trainer="trainer:2", sidecar="sidecar:2", triton="triton:2")
+    world.settings = world.settings.model_copy(update={"images": images})
+    world.start()
+    for key in keys:
+        await world.settle(key)
+    last = ObjectKey("Deployment", "demo", "service-4")
+    assert "triton:2" not in str(world.cluster.objects[last]["spec"])
+    world.clock.advance(601)
+    await world.settle(keys[4])
+    assert "triton:2" in str(world.cluster.objects[last]["spec"])
 
 
 async def test_what_admission_changes_after_every_apply_is_not_fought_over(world: World) -> None:
@@ -338,3 +401,7 @@ async def test_what_admission_changes_after_every_apply_is_not_fought_over(world
     world.cluster.change(service, spec={**world.cluster.objects[service]["spec"], "type": "LoadBalancer"})
     await world.settle(key)
     assert world.cluster.objects[service]["spec"]["type"] == "LoadBalancer"
+    # That one field is left alone; whatever else drifts is repaired as before.
+    world.cluster.change(service, spec={**world.cluster.objects[service]["spec"], "selector": {"app": "other"}})
+    await world.settle(key)
+    assert world.cluster.objects[service]["spec"]["selector"] == {"llmos.dev/inferenceservice": "phenotype"}

@@ -157,7 +157,7 @@ async def test_a_model_follows_its_training_job_and_carries_the_chain(world: Wor
 async def test_a_version_whose_grandparent_is_missing_is_refused_by_name(world: World) -> None:
     parents = await start_training(world)
     world.publish(TRAINING, parents)
-    world.store.versions = {key: item for key, item in world.store.versions.items() if item.digest != parents["base"]}
+    world.store.lose(parents["base"])
     # A new process has verified nothing yet.
     world.start()
     world.finish_job()
@@ -231,3 +231,56 @@ async def test_a_version_of_another_kind_is_refused(world: World) -> None:
     world.cluster.change(key, spec={**HPO, "snapshot": {"pinned": model.digest}})
     await world.settle(key)
     assert world.condition(key, "Stalled") == ("True", "ChainBroken")
+
+
+def deadline_exceeded(world: World) -> None:
+    condition = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "lastTransitionTime": "2026-01-01T12:00:00Z"}
+    world.cluster.change(ObjectKey.of(world.job()), status={"conditions": [condition]})
+
+
+async def test_a_deadline_is_said_although_an_earlier_pod_had_failed(world: World) -> None:
+    await start_training(world)
+    ended = {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-01-01T11:00:00Z"}
+    world.add_pod(world.job(), phase="Failed", containerStatuses=[{"name": "workload", "state": {"terminated": ended}}])
+    deadline_exceeded(world)
+    await world.settle(TRAINING)
+    assert world.condition(TRAINING, "Failed") == ("True", "DeadlineExceeded")
+
+
+async def test_more_time_starts_a_run_again_that_ran_out_of_it(world: World) -> None:
+    await start_training(world)
+    deadline_exceeded(world)
+    await world.settle(TRAINING)
+    world.cluster.change(TRAINING, spec={**ORGAN_SYSTEM, "activeDeadlineSeconds": 7200})
+    await world.settle(TRAINING)
+    assert world.job()["metadata"]["labels"]["llmos.dev/attempt"] == "1"
+    assert world.job()["spec"]["activeDeadlineSeconds"] == 7200
+
+
+async def test_a_short_time_to_live_does_not_make_the_slow_retry_a_fast_one(world: World) -> None:
+    await start_training(world, ttlSecondsAfterFinished=0)
+    world.fail_job(exit_code=75, message=json.dumps({"reason": "RegistryUnavailable", "message": "no answer"}))
+    await world.settle(TRAINING)
+    world.cluster.remove(ObjectKey.of(world.job()))
+    assert await world.settle(TRAINING) == 600
+    assert world.children("Job") == []
+    assert world.condition(TRAINING) == ("False", "RegistryUnavailable")
+    world.clock.advance(601)
+    await world.settle(TRAINING)
+    assert world.job()["metadata"]["labels"]["llmos.dev/attempt"] == "1"
+
+
+async def test_a_time_to_live_of_zero_set_later_reaches_the_job(world: World) -> None:
+    await start_training(world)
+    world.cluster.change(TRAINING, spec={**ORGAN_SYSTEM, "ttlSecondsAfterFinished": 0})
+    await world.settle(TRAINING)
+    assert world.job()["spec"]["ttlSecondsAfterFinished"] == 0
+
+
+async def test_what_a_queue_runs_is_not_called_suspended(world: World) -> None:
+    await start_training(world, workload={"labels": {"kueue.x-k8s.io/queue-name": "team"}}, suspend=True)
+    job = world.job()
+    world.cluster.change(ObjectKey.of(job), spec={**job["spec"], "suspend": False})
+    world.add_pod(job, phase="Running")
+    await world.settle(TRAINING)
+    assert world.condition(TRAINING) == ("False", "JobRunning")

@@ -35,6 +35,11 @@ SAID = json.dumps({"reason": "ChecksumMismatch", "message": "expected a, found b
         (pod(main=[waiting("CreateContainerConfigError", 'secret "s" not found')]), "MountFailed", 'secret "s" not found; create'),
         (pod(phase="Failed", main=[{"name": "main", "state": ended(65, SAID)}]), "ChecksumMismatch", "expected a, found b"),
         (pod(phase="Failed", main=[{"name": "main", "state": ended(137, reason="OOMKilled")}]), "OutOfMemory", "limits.memory"),
+        (
+            pod(phase="Failed", main=[{"name": "main", "state": ended(137, reason="ContainerStatusUnknown")}]),
+            "ContainerCrashed",
+            "node was lost",
+        ),
         (pod(phase="Failed", main=[{"name": "main", "state": ended(1, "a\nTraceback: boom")}]), "ContainerCrashed", "Traceback: boom"),
         (pod(init=[{"name": "fetch", "state": ended(1, "boom")}]), "InitContainerFailed", "container fetch"),
         (

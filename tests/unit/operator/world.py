@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from llmos.artifacts import Payload, Provenance, Repository, Version, canonical_json, digest_bytes, inputs_hash
+from llmos.artifacts import LinkState, Payload, Provenance, Repository, Version, canonical_json, digest_bytes, inputs_hash
 from llmos_operator.api import parse_spec
 from llmos_operator.cluster import Cache
 from llmos_operator.cluster.fake import FakeCluster
@@ -70,6 +70,7 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.versions: dict[tuple[str, str], Version] = {}
+        self.states: dict[str, LinkState] = {}
         self.asked: list[str] = []
         self.error: Exception | None = None
 
@@ -85,6 +86,15 @@ class FakeStore:
     async def get_version(self, repository: Repository, wanted: str) -> Version | None:
         self._ask(f"get {repository.path} {wanted}")
         return self.versions.get((str(repository), wanted))
+
+    async def payload_state(self, repository: Repository, wanted: str) -> LinkState:
+        self._ask(f"state {repository.path} {wanted}")
+        return self.states.get(wanted, LinkState.Present)
+
+    def lose(self, wanted: str, state: LinkState = LinkState.Missing) -> None:
+        """Lose a version or a payload; with another state, a tombstone says why."""
+        self.versions = {key: version for key, version in self.versions.items() if key[1] != wanted}
+        self.states[wanted] = state
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
@@ -198,7 +208,8 @@ class World:
         key = ObjectKey("Deployment", NAMESPACE, name)
         body = self.cluster.objects[key]
         count = body["spec"].get("replicas", 1) if ready is None else ready
-        conditions = [{"type": "Available", "status": "True" if count else "False"}]
+        # As the Deployment controller counts with maxUnavailable 0: one replica missing, and it is not Available.
+        conditions = [{"type": "Available", "status": "True" if count >= body["spec"].get("replicas", 1) else "False"}]
         counts = dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), count)
         self.cluster.change(key, status={**counts, "observedGeneration": body["metadata"]["generation"], "conditions": conditions})
 
