@@ -6,6 +6,7 @@ any code of the package; what is unpacked, and what is refused, is `llmos.worklo
 
 import importlib.util
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from llmos.artifacts.canonical import digest_file
-from llmos.errors import ConfigError, PermanentError, TransientError
+from llmos.errors import ConfigError, LlmosError, NotFoundError, PermanentError, TransientError
 from llmos.workload.logs import redact
 from llmos.workload.report import Reporter
 from llmos.workload.wheel import MAX_UNPACKED_BYTES, unpack_members
@@ -28,9 +29,13 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _NETWORK_TROUBLE: Final = re.compile(
     r"Retrying \(|NewConnectionError|ConnectTimeout|ReadTimeout|timed out|Connection (?:refused|reset|aborted|broken)"
     r"|Name or service not known|Temporary failure in name resolution"
-    r"|SSLError|ProxyError|HTTP error 5\d\d|5\d\d Server Error|HTTP error 429",
+    r"|SSLError|ProxyError|HTTP error 5\d\d|5\d\d Server Error|too many 5\d\d error responses|HTTP error 429|429 Client Error"
+    # A refusal, too: a corrected Secret heals it without a change to any spec.
+    r"|(?:HTTP error|too many) 40[13]|40[13] (?:Client )?Error",
     re.IGNORECASE,
 )
+_NO_PAGE: Final = "Could not fetch URL"
+_NO_VERSIONS: Final = "(from versions: none)"
 _PIP_TIMEOUT_S: Final = 3600
 
 _log = logging.getLogger(__name__)
@@ -56,7 +61,7 @@ def fetch_python_package(
 
     Returns: the unpacked files, sorted.
     Raises: ConfigError for a name, version or path that cannot be one; PermanentError (InvalidSource, ChecksumMismatch);
-        TransientError if the index does not answer.
+        NotFoundError if the index does not know the package (yet); TransientError if it does not answer, or refuses us.
     """
     expected = sha256.removeprefix("sha256:")
     for field, value, pattern in (("name", name, _NAME), ("version", version, _VERSION), ("sha256", expected, _SHA256)):
@@ -88,32 +93,53 @@ def _download(name: str, version: str, into: Path) -> Path:
     """Let pip fetch the one wheel."""
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
-    command = [*_pip(), "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--progress-bar=off"]
+    temporary = into / "tmp"
+    temporary.mkdir()
+    # -vv: pip says only there what an index answered; without, an index that refuses looks like one without the package.
+    command = [*_pip(), "download", "-vv", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--progress-bar=off"]
     command += ["--disable-pip-version-check", f"--dest={into}", f"{name}=={version}"]
+    # It writes the wheel there before it moves it: a pod's /tmp is small and fixed, scratch is as large as the user says.
+    environment = {**os.environ, "TMPDIR": str(temporary)}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PIP_TIMEOUT_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PIP_TIMEOUT_S, check=False, env=environment)
     except subprocess.TimeoutExpired:
         raise TransientError(f"downloading {name} {version} took over {_PIP_TIMEOUT_S} s", reason="InvalidSource") from None
     wheels = sorted(into.glob("*.whl"))
     if done.returncode == 0 and len(wheels) == 1:
         return wheels[0]
-    output = redact(done.stderr + done.stdout)
-    _log.warning("pip download %s==%s: exit %d: %s", name, version, done.returncode, output.strip())
-    last = (
-        next((line for line in output.splitlines() if line.startswith("ERROR:")), "ERROR: no wheel was found")
-        .removeprefix("ERROR:")
-        .strip()
-    )
-    if _NETWORK_TROUBLE.search(output):
-        # pip says "no matching distribution" for an index that is away, too: its warnings tell the two apart.
-        raise TransientError(f"the package index could not be reached for {name} {version}: {last}", reason="InvalidSource")
-    if "No matching distribution" in output or "Could not find a version" in output:
-        raise PermanentError(
+    lines = _telling_lines(done.stderr + done.stdout)
+    _log.warning("pip download %s==%s: exit %d: %s", name, version, done.returncode, "\n".join(lines))
+    raise _failure(name, version, lines)
+
+
+def _telling_lines(output: str) -> list[str]:
+    """Return what pip says about a failure, without the rest of its verbose output, and without secrets."""
+    lines = [line.strip() for line in redact(output).splitlines()]
+    return [line for line in lines if line.startswith(("ERROR:", "WARNING:")) or _NO_PAGE in line]
+
+
+def _failure(name: str, version: str, lines: list[str]) -> LlmosError:
+    """Build the error: permanent only where an index answered, and has other versions of this package."""
+    last = next((line for line in lines if line.startswith("ERROR:")), "ERROR: no wheel was found").removeprefix("ERROR:").strip()
+    if trouble := next((line for line in lines if _NETWORK_TROUBLE.search(line)), ""):
+        # pip then says "no matching distribution", too: these lines tell the two apart.
+        return TransientError(
+            f"the package index could not be reached for {name} {version}, or refused us: {trouble.removeprefix('WARNING:').strip():.500}",
+            reason="InvalidSource",
+        )
+    if _NO_VERSIONS in last:
+        return NotFoundError(
+            f"package {name} {version} is not on the configured index, or has no wheel there: {last}; "
+            "publish it, or correct pythonPackage.name; it is looked for again by itself",
+            reason="InvalidSource",
+        )
+    if "No matching distribution" in last or "Could not find a version" in last:
+        return PermanentError(
             f"package {name} {version} has no wheel on the configured index: {last}; correct pythonPackage.name or .version",
             reason="InvalidSource",
         )
     # Unknown trouble: the Job's backoffLimit bounds the attempts.
-    raise TransientError(f"pip could not download {name} {version}: {last}", reason="InvalidSource")
+    return TransientError(f"pip could not download {name} {version}: {last}", reason="InvalidSource")
 
 
 def _pip() -> list[str]:

