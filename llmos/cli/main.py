@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from llmos.cli import cluster, images
+from llmos.cli import cluster, images, retry
 from llmos.cli.demo import demo
 from llmos.errors import LlmosError
 from llmos.local.progress import console
@@ -25,6 +25,7 @@ app.command("status")(cluster.status)
 app.command("kubectl", context_settings=cluster.PASS_THROUGH)(cluster.kubectl)
 app.command("images")(images.images)
 app.command("demo")(demo)
+app.command("retry")(retry.retry)
 
 
 def main() -> None:

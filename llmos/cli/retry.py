@@ -1,0 +1,49 @@
+"""`llmos retry KIND/NAME`: ask once more for what has failed for good, or for what the registry has lost."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
+
+from llmos.errors import ConfigError
+from llmos.local.cluster import existing
+from llmos.local.kubectl import Kubectl
+from llmos.local.progress import say
+
+__all__ = ["request_again", "retry"]
+
+_KINDS: Final = {
+    "model": ("model", "models", "mdl"),
+    "knowledgebase": ("knowledgebase", "knowledgebases", "kbase"),
+    "trainingjob": ("trainingjob", "trainingjobs", "tjob"),
+}
+
+
+def retry(
+    target: Annotated[str, typer.Argument(metavar="KIND/NAME", help="For example model/minilm, kbase/hpo, tjob/organ-system.")],
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Where it is; the current one if not given.")] = "",
+) -> None:
+    """Try once more what has failed for good, or make again what the registry has lost."""
+    request_again(existing().kubectl(namespace or None), target, datetime.now(UTC))
+    say(f"{target} is tried again; watch it with `llmos kubectl get {target.partition('/')[0]} --watch`")
+
+
+def request_again(kubectl: Kubectl, target: str, now: datetime) -> None:
+    """Set the annotation that asks for another attempt.
+
+    Args:
+        kubectl: of the cluster, in the object's namespace.
+        target: KIND/NAME, the kind by any of its names.
+        now: becomes the annotation's value.
+
+    Raises: ConfigError if the kind has no attempts; NotFoundError if there is no such object.
+    """
+    kind, separator, name = target.partition("/")
+    full = next((full for full, names in _KINDS.items() if kind.lower() in names), None)
+    if full is None or not separator or not name:
+        raise ConfigError(
+            f"{target!r} names nothing that can be tried again; give KIND/NAME, the kind one of {', '.join(_KINDS)}",
+            reason="InvalidArgument",
+        )
+    value = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    kubectl.run("annotate", "--overwrite", f"{full}s.llmos.dev/{name}", f"llmos.dev/requested-at={value}")
