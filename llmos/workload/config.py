@@ -4,6 +4,7 @@ An unknown field is refused, because a field that is silently ignored is a lie; 
 pushed under a wrong one would be adopted for ever. Must not: read anything but the file.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -234,13 +235,22 @@ def load_knowledge_config(path: Path) -> KnowledgeConfig:
 
 def _load(path: Path, model: type[Document]) -> Document:
     try:
-        document = yaml.safe_load(path.read_text())
+        document = _parse(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}", reason="InvalidSpec") from error
     try:
         return model.model_validate(document)
     except ValidationError as error:
         raise ConfigError(f"{path}: {_sentence(error)}", reason="InvalidSpec") from error
+
+
+def _parse(text: str) -> Any:
+    """Read JSON as JSON, and anything else as YAML."""
+    try:
+        # The operator writes JSON, and YAML refuses or folds characters that JSON keeps (U+007F to U+009F, in text pasted from elsewhere).
+        return json.loads(text)
+    except ValueError:
+        return yaml.safe_load(text)
 
 
 def _sentence(error: ValidationError) -> str:

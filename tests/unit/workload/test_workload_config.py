@@ -99,6 +99,21 @@ def test_a_configuration_that_is_wrong_is_refused_by_field(tmp_path: Path, chang
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("character", ["\u007f", "\u0085", "\u0092", "\u2028", "\ufeff", "\U0001f600"])
+def test_text_arrives_as_the_user_wrote_it(tmp_path: Path, character: str) -> None:
+    """The operator writes JSON without escapes; YAML refuses some of these characters and folds others."""
+    spec = {**SPEC, "license": f"don{character}t"}
+    hashed = inputs_hash(kind="Model", spec=spec, parents={"trainingJob": DIGEST})
+    path = tmp_path / "c"
+    path.write_text(json.dumps({**JOB, "spec": spec, "inputsHash": hashed}, ensure_ascii=False))
+    assert load_job_config(path).spec == spec
+
+
+def test_a_configuration_may_be_yaml(tmp_path: Path) -> None:
+    (tmp_path / "c").write_text("knowledge: []  # none\n")
+    assert load_knowledge_config(tmp_path / "c").knowledge == ()
+
+
 @pytest.mark.parametrize("content", ["", "[]", "a: [", "just text", "\x00"])
 def test_a_file_that_is_no_document_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "c").write_text(content)
