@@ -26,7 +26,7 @@ from llmos.artifacts.manifests import (
 from llmos.artifacts.reading import Fetch, read_payload_manifest, read_version
 from llmos.artifacts.repository import RegistryAccess, Repository
 from llmos.artifacts.transport import Transport, registry_url
-from llmos.artifacts.upload import copy_payload, push_document, push_payload
+from llmos.artifacts.upload import copy_payload, has_blob, push_document, push_payload
 from llmos.errors import NotFoundError
 
 __all__ = ["Registry"]
@@ -103,6 +103,14 @@ class Registry:
         if version is None:
             raise NotFoundError(f"version {digest} is not in {repository}", reason="DigestNotFound")
         return version
+
+    def has_payloads(self, repository: Repository, version: Version) -> bool:
+        """Say whether all of a version's payloads are there, manifests and blobs; raises TransientError if the registry does not answer."""
+        manifests = [self._run(read_payload_manifest(repository, payload.digest), repository) for payload in version.provenance.payloads]
+        return all(
+            manifest is not None and all(has_blob(self._transport, repository, blob.digest) for blob in (manifest.config, *manifest.layers))
+            for manifest in manifests
+        )
 
     def fetch_payload(self, repository: Repository, digest: str, into: Path, *, on_progress: Progress | None = None) -> Path:
         """Bring a payload to the directory `into`, which then holds all of it, or does not exist; return `into`.

@@ -27,7 +27,7 @@ from llmos.artifacts.reading import MAX_DOCUMENT_BYTES
 from llmos.artifacts.repository import Repository
 from llmos.artifacts.transport import Transport, registry_url
 
-__all__ = ["copy_payload", "push_document", "push_payload"]
+__all__ = ["copy_payload", "has_blob", "push_document", "push_payload"]
 
 _PIECE_BYTES: Final = 1 << 20
 
@@ -106,7 +106,7 @@ def copy_payload(transport: Transport, source: Repository, target: Repository, m
     """Put a payload of one repository into another: by mounting its blobs where both are on one host, else by copying them."""
     parsed = parse_manifest(manifest)
     for blob in (parsed.config, *parsed.layers):
-        if _has_blob(transport, target, blob.digest):
+        if has_blob(transport, target, blob.digest):
             continue
         if source.host == target.host and _mount_blob(transport, source, target, blob.digest):
             continue
@@ -115,7 +115,8 @@ def copy_payload(transport: Transport, source: Repository, target: Repository, m
     _push_manifest(transport, target, payload_tag(parsed.digest), manifest)
 
 
-def _has_blob(transport: Transport, repository: Repository, digest: str) -> bool:
+def has_blob(transport: Transport, repository: Repository, digest: str) -> bool:
+    """Say whether a repository has a blob."""
     response = transport.request("HEAD", registry_url(transport.access, repository, f"blobs/{digest}"), ok=(200, 404))
     return response.status_code == 200
 
@@ -134,7 +135,7 @@ def _push_blob(transport: Transport, repository: Repository, digest: str, size_b
     """Upload a blob in one piece unless the registry has it; a failed upload starts again in a new session."""
 
     def once() -> None:
-        if _has_blob(transport, repository, digest):
+        if has_blob(transport, repository, digest):
             return
         opened = transport.request("POST", registry_url(transport.access, repository, "blobs/uploads/"), ok=(202,))
         url = httpx.URL(_location(opened)).copy_merge_params({"digest": digest})

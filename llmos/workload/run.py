@@ -96,7 +96,9 @@ def run_job(main: JobMain, argv: Sequence[str] | None = None) -> int:
 def _run(main: JobMain, config: JobConfig) -> tuple[Version, str]:
     """Adopt the version that these inputs already have, or make it and commit it."""
     with Registry(config.artifacts.access) as registry:
-        if (version := registry.find_version(config.target.repository, config.inputs_hash)) is not None:
+        version = registry.find_version(config.target.repository, config.inputs_hash)
+        # A version whose payload was lost is made again; its digest stays the same where the work is deterministic.
+        if version is not None and registry.has_payloads(config.target.repository, version):
             return version, "found in the registry; nothing had to be done"
         with _scratch(config) as scratched, Reporter(config.report, config.object) as reporter:
             result = main(scratched, reporter)

@@ -14,7 +14,17 @@ from typing import Any
 import pytest
 
 import llmos
-from llmos.artifacts import KNOWLEDGE_ARTIFACT, KNOWLEDGE_CONFIG, KNOWLEDGE_FILE, FileLayer, Payload, Registry, RegistryAccess, Repository
+from llmos.artifacts import (
+    KNOWLEDGE_ARTIFACT,
+    KNOWLEDGE_CONFIG,
+    KNOWLEDGE_FILE,
+    FileLayer,
+    Payload,
+    Registry,
+    RegistryAccess,
+    Repository,
+    digest_bytes,
+)
 from llmos.errors import ConfigError, DependencyNotReady, NotFoundError, PermanentError, TransientError
 from llmos.workload import JobConfig, Reporter, Result, run, run_job
 from tests.unit.artifacts.memory_registry import MemoryRegistry
@@ -82,6 +92,26 @@ def test_a_version_that_exists_is_adopted_without_work(pod: Pod) -> None:
     assert pod.run(pod.work) == 0
     assert pod.starts == 1
     assert pod.termination() == first | {"message": "found in the registry; nothing had to be done"}
+
+
+@pytest.mark.parametrize("part", ["manifests", "blobs"])
+def test_a_version_of_which_a_part_was_lost_is_made_again_with_the_same_digest(pod: Pod, part: str) -> None:
+    pod.run(pod.work)
+    first = pod.termination()
+    with pod.registry() as registry:
+        version = registry.find_version(TARGET, JOB["inputsHash"])
+        assert version is not None
+        assert registry.has_payloads(TARGET, version)
+    payload = version.provenance.payloads[0].digest
+    if part == "manifests":
+        pod.memory.manifests = {key: data for key, data in pod.memory.manifests.items() if key[1] != payload}
+    else:
+        del pod.memory.blobs[TARGET.path, digest_bytes(b"weights")]
+    assert pod.run(pod.work) == 0
+    assert pod.starts == 2
+    assert pod.termination()["digest"] == first["digest"]
+    with pod.registry() as registry:
+        assert registry.has_payloads(TARGET, version)
 
 
 @pytest.mark.parametrize(
