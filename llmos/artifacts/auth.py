@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx
 
 from llmos.artifacts.repository import RegistryAccess
-from llmos.errors import ConfigError, TransientError
+from llmos.errors import TransientError
 
 __all__ = ["Credentials", "RegistryAuth", "load_credentials"]
 
@@ -43,7 +43,8 @@ class Credentials:
 def load_credentials(path: str | None, host: str) -> Credentials:
     """Read the entry for a registry host from a docker `config.json`; anonymous if there is no file or no entry.
 
-    Raises: ConfigError if the file cannot be read, or names a credential helper instead of credentials.
+    Raises: TransientError if the file cannot be read, or names a credential helper instead of credentials: it is a mounted Secret, and
+        correcting that changes no spec, so trying again must be what heals it.
     """
     if path is None:
         return Credentials()
@@ -52,14 +53,14 @@ def load_credentials(path: str | None, host: str) -> Credentials:
         auths = document.get("auths") or {}
         entry = next((auths[key] for key in (host, f"https://{host}", f"http://{host}") if key in auths), None)
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ConfigError(
+        raise TransientError(
             f"registry credentials file {path} cannot be read as a docker config.json ({type(error).__name__}); "
             "mount a Secret of type kubernetes.io/dockerconfigjson",
             reason="RegistryUnavailable",
         ) from error
     if entry is None:
         if document.get("credsStore") or host in (document.get("credHelpers") or {}):
-            raise ConfigError(
+            raise TransientError(
                 f"registry credentials file {path} names a credential helper for {host}, which does not exist here; "
                 "write the credentials under `auths`",
                 reason="RegistryUnavailable",
@@ -75,7 +76,7 @@ def _parse_entry(entry: Any, path: str, host: str) -> Credentials:
             username, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
         return Credentials(username, password, str(entry.get("identitytoken", "")), str(entry.get("registrytoken", "")))
     except (AttributeError, TypeError, UnicodeDecodeError, binascii.Error):
-        raise ConfigError(
+        raise TransientError(
             f"registry credentials file {path} has a malformed entry for {host}; `auth` must be base64 of user:password",
             reason="RegistryUnavailable",
         ) from None

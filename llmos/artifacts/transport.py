@@ -16,7 +16,7 @@ import httpx
 from llmos.artifacts.auth import RegistryAuth
 from llmos.artifacts.reading import MAX_DOCUMENT_BYTES
 from llmos.artifacts.repository import RegistryAccess, Repository
-from llmos.errors import ConfigError, LlmosError, PermanentError, TransientError
+from llmos.errors import LlmosError, PermanentError, TransientError
 
 __all__ = ["Transport", "client_options", "failure_of", "registry_url", "too_large", "unreachable"]
 
@@ -36,14 +36,14 @@ def registry_url(access: RegistryAccess, repository: Repository, suffix: str) ->
 def client_options(access: RegistryAccess, timeout_s: float) -> dict[str, Any]:
     """Return the arguments that the sync and the async httpx client share.
 
-    Raises: ConfigError if the CA bundle cannot be read.
+    Raises: TransientError if the CA bundle cannot be read: it is a mounted Secret, which may be corrected without a change to any spec.
     """
     context = ssl.create_default_context()
     if access.ca_file:
         try:
             context.load_verify_locations(cafile=access.ca_file)
         except (OSError, ssl.SSLError) as error:
-            raise ConfigError(
+            raise TransientError(
                 f"registry CA bundle {access.ca_file} cannot be read ({error}); mount a PEM file", reason="RegistryUnavailable"
             ) from error
     return {

@@ -26,6 +26,7 @@ from llmos.artifacts.manifests import (
 from llmos.artifacts.reading import MAX_DOCUMENT_BYTES
 from llmos.artifacts.repository import Repository
 from llmos.artifacts.transport import Transport, registry_url
+from llmos.errors import TransientError
 
 __all__ = ["copy_payload", "has_blob", "push_document", "push_payload"]
 
@@ -124,8 +125,9 @@ def has_blob(transport: Transport, repository: Repository, digest: str) -> bool:
 def _mount_blob(transport: Transport, source: Repository, target: Repository, digest: str) -> bool:
     """Ask the registry to share a blob between two repositories; it may decline, and then has opened an upload we drop."""
     url = registry_url(transport.access, target, "blobs/uploads/")
-    # 401/403: we may push here and not pull there as this user; copying then says which.
-    response = transport.request("POST", f"{url}?{httpx.QueryParams({'mount': digest, 'from': source.path})}", ok=(201, 202, 401, 403))
+    # Refused: we may push here and not pull there as this user, or one of the two is not there; copying then says which.
+    query = httpx.QueryParams({"mount": digest, "from": source.path})
+    response = transport.request("POST", f"{url}?{query}", ok=(201, 202, 401, 403, 404))
     if response.status_code == 202:
         transport.request("DELETE", _location(response), ok=(200, 202, 204, 404, 405))
     return response.status_code == 201
@@ -137,11 +139,19 @@ def _push_blob(transport: Transport, repository: Repository, digest: str, size_b
     def once() -> None:
         if has_blob(transport, repository, digest):
             return
-        opened = transport.request("POST", registry_url(transport.access, repository, "blobs/uploads/"), ok=(202,))
+        opened = transport.request("POST", registry_url(transport.access, repository, "blobs/uploads/"), ok=(202, 404))
+        if opened.status_code == 404:
+            # Not permanent: creating it heals this without a change to any spec.
+            raise TransientError(
+                f"the registry has no repository {repository} and does not create it; create it there, or its project",
+                reason="RegistryUnavailable",
+            )
         url = httpx.URL(_location(opened)).copy_merge_params({"digest": digest})
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size_bytes)}
-        with transport.stream("PUT", str(url), ok=(201, 204), content=content, headers=headers):
-            pass
+        with transport.stream("PUT", str(url), ok=(201, 204, 404, 416), content=content, headers=headers) as response:
+            if response.status_code in (404, 416):
+                # It restarted since, or another replica answers.
+                raise TransientError(f"the registry has forgotten an upload to {repository}", reason="RegistryUnavailable")
 
     transport.attempt(once)
 

@@ -30,6 +30,9 @@ class MemoryRegistry:
     """Break the next blob download after so many bytes."""
     ranges: bool = True
     mounts: bool = True
+    creates_repositories: bool = True
+    forgets_uploads: int = 0
+    """As many of the next uploads are unknown when their content comes."""
     users: dict[str, str] = field(default_factory=dict)
     scheme: str = ""
     """'' anonymous, 'Basic' or 'Bearer'."""
@@ -62,6 +65,8 @@ class MemoryRegistry:
             if self.mounts and (source, digest) in self.blobs:
                 self.blobs[name, digest] = self.blobs[source, digest]
                 return httpx.Response(201)
+            if not self.creates_repositories:
+                return httpx.Response(404, json={"errors": [{"code": "NAME_UNKNOWN"}]})
             session = uuid.uuid4().hex
             self.uploads.add(session)
             return httpx.Response(202, headers={"Location": f"/v2/{name}/blobs/uploads/{session}?_state=x"})
@@ -71,6 +76,9 @@ class MemoryRegistry:
             return httpx.Response(204)
         assert request.url.params["_state"] == "x", "an upload's Location must be kept whole"
         content, digest = request.read(), request.url.params["digest"]
+        if self.forgets_uploads:
+            self.forgets_uploads -= 1
+            return httpx.Response(404, json={"errors": [{"code": "BLOB_UPLOAD_UNKNOWN"}]})
         if digest_bytes(content) != digest:
             return httpx.Response(400, json={"errors": [{"code": "DIGEST_INVALID"}]})
         self.blobs[name, digest] = content

@@ -10,7 +10,7 @@ import pytest
 
 from llmos.artifacts import AsyncArtifacts, Registry, RegistryAccess, Repository
 from llmos.artifacts.auth import Credentials, load_credentials
-from llmos.errors import ConfigError, TransientError
+from llmos.errors import TransientError
 from tests.unit.artifacts.memory_registry import MemoryRegistry
 from tests.unit.artifacts.registry_behaviour import push
 
@@ -152,9 +152,10 @@ def test_entries_are_read_in_every_form_docker_writes(tmp_path: Path) -> None:
         ('{"credHelpers": {"registry.test": "ecr-login"}}', "credential helper"),
     ],
 )
-def test_a_file_that_cannot_serve_is_refused_with_the_remedy(tmp_path: Path, content: str, message: str) -> None:
+def test_a_file_that_cannot_serve_is_named_with_the_remedy_and_read_again_later(tmp_path: Path, content: str, message: str) -> None:
+    """It is a mounted Secret: correcting it changes no spec, so nothing may stall on it."""
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(TransientError, match=message):
         load_credentials(str(tmp_path / "config.json"), "registry.test")
 
 

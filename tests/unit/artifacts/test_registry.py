@@ -69,6 +69,23 @@ def test_a_registry_that_comes_back_is_waited_for(store: Store, memory: MemoryRe
         assert registry.fetch_payload(store.repository, pushed.digest, tmp_path / "out").is_dir()
 
 
+def test_an_upload_the_registry_forgot_starts_again(store: Store, memory: MemoryRegistry, tmp_path: Path) -> None:
+    """It restarted between the two requests, or another replica answers."""
+    memory.forgets_uploads = 2
+    with store.registry() as registry:
+        pushed = push(registry, store.repository, tmp_path)
+        assert registry.fetch_payload(store.repository, pushed.digest, tmp_path / "out").is_dir()
+
+
+def test_a_repository_that_must_be_created_first_is_named_and_waited_for(store: Store, memory: MemoryRegistry, tmp_path: Path) -> None:
+    memory.creates_repositories = False
+    with store.registry() as registry:
+        with pytest.raises(TransientError, match=r"no repository registry\.test/demo/model/minilm .* create it"):
+            push(registry, store.repository, tmp_path)
+        memory.creates_repositories = True
+        assert push(registry, store.repository, tmp_path).digest
+
+
 @pytest.mark.parametrize("failure", [500, 503, 0, 401, 403])
 async def test_a_registry_that_is_away_is_not_an_absent_version(store: Store, memory: MemoryRegistry, failure: int) -> None:
     memory.failures = [failure] * 100
@@ -304,6 +321,6 @@ async def test_the_operator_never_takes_in_more_than_64_kib(memory: MemoryRegist
     assert served <= 70_000
 
 
-def test_a_missing_ca_bundle_is_named() -> None:
-    with pytest.raises(LlmosError, match=r"/no/such/ca\.crt"):
+def test_a_missing_ca_bundle_is_named_and_read_again_later() -> None:
+    with pytest.raises(TransientError, match=r"/no/such/ca\.crt"):
         Registry(RegistryAccess(ca_file="/no/such/ca.crt"))
