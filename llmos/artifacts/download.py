@@ -19,7 +19,7 @@ from llmos.artifacts.repository import Repository
 from llmos.artifacts.transport import Transport, registry_url
 from llmos.errors import ConfigError, PermanentError, TransientError
 
-__all__ = ["RECORD_NAME", "Progress", "download_payload", "is_whole"]
+__all__ = ["RECORD_NAME", "Progress", "download_payload", "is_whole", "write_synced"]
 
 RECORD_NAME: Final = ".llmos-manifest.json"
 """The manifest, kept in the directory: it says which payload this is, and that it is whole."""
@@ -67,7 +67,7 @@ def download_payload(
 
             _fetch_file(transport, repository, layer, partial / layer.path, report)
             done += layer.size_bytes
-        _write_synced(partial / RECORD_NAME, record)
+        write_synced(partial / RECORD_NAME, record)
         partial.rename(into)
         _sync_directory(into.parent)
     return into
@@ -143,7 +143,8 @@ def _resume(transport: Transport, repository: Repository, layer: Descriptor, pat
     return "sha256:" + state.hexdigest()
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file and return when it would survive a power cut."""
     with path.open("wb") as file:
         file.write(data)
         file.flush()

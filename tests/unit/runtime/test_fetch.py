@@ -1,12 +1,16 @@
 """The init container: what lies where afterwards, and what the pod says when it cannot."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from llmos.errors import EXIT_PERMANENT, EXIT_RETRY
 from llmos.knowledge import Snapshot
+from llmos.runtime import snapshots
 from llmos.runtime.assets import load_assets
+from llmos.runtime.snapshots import fetch_snapshot, remove_snapshot
+from llmos.workload import load_knowledge_config
 from tests.unit.runtime.conftest import Pod
 
 
@@ -101,7 +105,66 @@ def test_a_verified_snapshot_opens_without_the_registry(pod: Pod):
     assert len(pod.memory.requests) == before
 
 
-def load_first(pod: Pod):
-    from llmos.workload import load_knowledge_config
+def knowledge_folder(pod: Pod) -> Path:
+    return pod.paths.snapshot(load_first(pod).digest)
 
+
+def open_first(pod: Pod) -> Snapshot:
+    return fetch_snapshot(pod.registry(), load_first(pod), pod.paths)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: folder.with_name(f"{folder.name}.verified").write_text(""),
+        lambda folder: (folder / "facts.sqlite").unlink(),
+        lambda folder: [folder.with_name(f"{folder.name}.verified").unlink(), (folder / "facts.sqlite").unlink()],
+        lambda folder: [folder.with_name(f"{folder.name}.verified").unlink(), (folder / ".llmos-manifest.json").unlink()],
+        lambda folder: (folder / "names.daachorse").write_bytes(b"half"),
+    ],
+    ids=["a mark cut off", "a file lost", "half removed, with its record", "half removed, without its record", "a file damaged"],
+)
+def test_what_a_killed_pod_left_of_a_snapshot_is_brought_anew(pod: Pod, damage):
+    pod.configure(pod.push_model(), pod.push_knowledge())
+    assert pod.fetch() == 0
+    damage(knowledge_folder(pod))
+    for _ in range(2):
+        with open_first(pod) as snapshot:
+            assert snapshot.name("HP:0001250") == "Seizure"
+    before = len(pod.memory.requests)
+    open_first(pod).close()
+    assert len(pod.memory.requests) == before, "it is verified again, and the registry not asked any more"
+
+
+def test_a_mark_is_written_once_and_whole(pod: Pod):
+    pod.configure(pod.push_model(), pod.push_knowledge())
+    assert pod.fetch() == 0
+    folder = knowledge_folder(pod)
+    mark = folder.with_name(f"{folder.name}.verified")
+    before = mark.stat().st_mtime_ns
+    assert pod.fetch() == 0
+    assert mark.stat().st_mtime_ns == before
+    assert [path.name for path in folder.parent.iterdir() if path.name.endswith(".new")] == []
+
+
+def test_a_removal_that_was_killed_half_way_leaves_nothing_that_is_believed(pod: Pod, monkeypatch: pytest.MonkeyPatch):
+    pod.configure(pod.push_model(), pod.push_knowledge())
+    assert pod.fetch() == 0
+    folder = knowledge_folder(pod)
+
+    def killed(path, **_):
+        if Path(path).exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshots.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove_snapshot(load_first(pod).digest, pod.paths)
+    assert not folder.exists()
+    open_first(pod).close()
+    remove_snapshot(load_first(pod).digest, pod.paths)
+    assert list(folder.parent.iterdir()) == []
+
+
+def load_first(pod: Pod):
     return load_knowledge_config(pod.paths.active).knowledge[0]
