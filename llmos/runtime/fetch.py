@@ -18,6 +18,7 @@ from llmos.errors import ConfigError, LlmosError, PermanentError
 from llmos.runtime.assets import LABELS_FILE, PREPROCESSING_FILE, TOKENIZER_FILE, TRITON_MODEL, PodPaths, load_assets
 from llmos.runtime.snapshots import SnapshotRegistry, fetch_snapshot
 from llmos.workload import InferenceConfig, configure_logging, load_inference_config, load_knowledge_config, write_termination
+from llmos.workload.stopping import EXIT_TERMINATED, Terminated, sigterm_raises
 
 __all__ = ["fetch_model", "main", "run"]
 
@@ -109,12 +110,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = load_inference_config(arguments.config)
         paths = PodPaths(models=arguments.models, knowledge=arguments.knowledge, active=arguments.active, config=arguments.config)
-        with Registry(config.artifacts.access) as registry:
+        with sigterm_raises(), Registry(config.artifacts.access) as registry:
             message = run(config, paths, registry)
     except LlmosError as error:
         _log.error("%s: %s", error.reason, error)
         write_termination(reason=error.reason, message=error.message, path=arguments.termination_log)
         return error.exit_code
+    except Terminated:
+        _log.warning("stopped by SIGTERM; what was fetched is gone on with by the next start")
+        message = "stopped by SIGTERM before everything was fetched"
+        write_termination(reason="InitContainerFailed", message=message, path=arguments.termination_log)
+        return EXIT_TERMINATED
     except Exception as error:
         _log.exception("unexpected failure")
         write_termination(reason="InitContainerFailed", message=f"{type(error).__name__}: {error}", path=arguments.termination_log)

@@ -7,12 +7,10 @@ Must not: know what is made.
 import argparse
 import logging
 import shutil
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import llmos
@@ -21,13 +19,13 @@ from llmos.errors import LlmosError
 from llmos.workload.config import DEFAULT_CONFIG_PATH, JobConfig, load_job_config
 from llmos.workload.logs import configure_logging
 from llmos.workload.report import Reporter
+from llmos.workload.stopping import EXIT_TERMINATED, Terminated, sigterm_raises
 from llmos.workload.termination import DEFAULT_TERMINATION_PATH, write_termination
 
 __all__ = ["JobMain", "Result", "run_job"]
 
 EXIT_DONE: Final = 0
 EXIT_CRASHED: Final = 1
-EXIT_TERMINATED: Final = 128 + signal.SIGTERM
 
 _REASON: Final = {"ModelImport": "Imported", "KnowledgeBuild": "Built", "Training": "Trained"}
 
@@ -52,10 +50,6 @@ class Result:
 JobMain = Callable[[JobConfig, Reporter], Result]
 
 
-class _Terminated(BaseException):
-    """SIGTERM came; not an Exception, so that no `except Exception` on the way swallows it."""
-
-
 def run_job(main: JobMain, argv: Sequence[str] | None = None) -> int:
     """Run a job's main once and return the exit code of the process.
 
@@ -67,14 +61,14 @@ def run_job(main: JobMain, argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     configure_logging()
     try:
-        with _sigterm_raises():
+        with sigterm_raises():
             config = load_job_config(arguments.config)
             version, message = _run(main, config)
     except LlmosError as error:
         _log.error("%s: %s", error.reason, error)
         write_termination(reason=error.reason, message=error.message, path=arguments.termination_log)
         return error.exit_code
-    except _Terminated:
+    except Terminated:
         _log.warning("stopped by SIGTERM; the next attempt starts again")
         write_termination(reason="JobFailed", message="stopped by SIGTERM before it was done", path=arguments.termination_log)
         return EXIT_TERMINATED
@@ -123,17 +117,3 @@ def _scratch(config: JobConfig) -> Iterator[JobConfig]:
         yield config.model_copy(update={"scratch": own})
     finally:
         shutil.rmtree(own, ignore_errors=True)
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that files are closed and scratch is removed. As PID 1 the default would ignore it."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise _Terminated
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -1,6 +1,11 @@
 """The init container: what lies where afterwards, and what the pod says when it cannot."""
 
 import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -103,6 +108,41 @@ def test_a_verified_snapshot_opens_without_the_registry(pod: Pod):
     with service.knowledge._open_one(load_first(pod)).snapshot as snapshot:
         assert snapshot.name("HP:0001250") == "Seizure"
     assert len(pod.memory.requests) == before
+
+
+def test_sigterm_ends_the_init_container_at_once(pod: Pod):
+    """A process of its own: the signal is real. As PID 1 the kernel would drop it, and the pod would wait its whole grace period."""
+    pod.configure(pod.push_model())
+    program = textwrap.dedent(
+        f"""
+        import sys, time
+        from pathlib import Path
+        from llmos.runtime import fetch
+
+        class Waiting:
+            def __init__(self, _access): pass
+            def __enter__(self): return self
+            def __exit__(self, *_): Path({str(pod.folder / "closed")!r}).touch()
+            def get_version(self, repository, digest):
+                Path({str(pod.folder / "started")!r}).touch()
+                try:
+                    time.sleep(60)
+                except Exception:
+                    pass
+
+        fetch.Registry = Waiting
+        sys.exit(fetch.main(["--config", {str(pod.paths.config)!r}, "--termination-log", {str(pod.folder / "termination")!r}]))
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+    for _ in range(400):
+        if (pod.folder / "started").exists():
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 143
+    assert (pod.folder / "closed").exists()
+    assert "SIGTERM" in pod.termination()["message"]
 
 
 def knowledge_folder(pod: Pod) -> Path:
