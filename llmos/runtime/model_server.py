@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 import httpx
 import numpy as np
-from tritonclient.grpc import InferenceServerException
+from tritonclient.grpc import MAX_GRPC_MESSAGE_SIZE, InferenceServerException
 from tritonclient.grpc import aio as grpc_aio
 
 from llmos.errors import TransientError
@@ -20,6 +20,14 @@ __all__ = ["ModelServer", "ModelTimeout", "ModelUnavailable", "TritonServer"]
 
 _TYPES: Final = {"int64": "INT64"}
 _PROBE_S: Final = 2.0
+_CHANNEL: Final = [
+    # gRPC would wait up to two minutes between attempts, and a Triton that is back after a long start would not be noticed before.
+    ("grpc.initial_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    # The client's own options, which any of ours replace.
+    ("grpc.max_send_message_length", MAX_GRPC_MESSAGE_SIZE),
+    ("grpc.max_receive_message_length", MAX_GRPC_MESSAGE_SIZE),
+]
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +79,7 @@ class TritonServer:
     """Triton on loopback. Must be made inside the event loop that uses it."""
 
     def __init__(self, grpc_address: str = "127.0.0.1:8001", metrics_url: str = "http://127.0.0.1:8002/metrics") -> None:
-        self._client: Any = grpc_aio.InferenceServerClient(grpc_address)
+        self._client: Any = grpc_aio.InferenceServerClient(grpc_address, channel_args=_CHANNEL)
         self._metrics_url = metrics_url
         # trust_env: a proxy for the outside world would not find loopback.
         self._http = httpx.AsyncClient(timeout=_PROBE_S, trust_env=False)
