@@ -23,7 +23,7 @@ import triton_python_backend_utils as pb_utils
 __all__ = ["TritonPythonModel"]
 
 _DEFAULT_FILE: Final = "model.onnx"
-_CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP: Final = Path("/sys/fs/cgroup")
 _MODES: Final = {"0": onnxruntime.ExecutionMode.ORT_SEQUENTIAL, "1": onnxruntime.ExecutionMode.ORT_PARALLEL}
 _NUMPY_TYPES: Final = {
     "tensor(int64)": np.int64,
@@ -123,11 +123,22 @@ def session_options(config: Mapping[str, Any]) -> onnxruntime.SessionOptions:
 def available_cpus() -> int:
     """Return how many CPUs this container may use; ONNX Runtime would count the node's, and its threads would then wait for each other."""
     cpus = len(os.sched_getaffinity(0))
-    try:
-        quota, period = _CGROUP_LIMIT.read_text().split()
-        return cpus if quota == "max" else max(1, min(cpus, math.ceil(int(quota) / int(period))))
-    except (OSError, ValueError):
-        return cpus
+    for read in (_read_limit_v2, _read_limit_v1):
+        try:
+            quota, period = read()
+            return max(1, min(cpus, math.ceil(quota / period))) if quota > 0 else cpus
+        except (OSError, ValueError, ZeroDivisionError):
+            continue
+    return cpus
+
+
+def _read_limit_v2() -> tuple[int, int]:
+    quota, period = (_CGROUP / "cpu.max").read_text().split()
+    return -1 if quota == "max" else int(quota), int(period)
+
+
+def _read_limit_v1() -> tuple[int, int]:
+    return int((_CGROUP / "cpu/cpu.cfs_quota_us").read_text()), int((_CGROUP / "cpu/cpu.cfs_period_us").read_text())
 
 
 def _shape_key(tensors: Mapping[str, np.ndarray]) -> tuple[Any, ...]:

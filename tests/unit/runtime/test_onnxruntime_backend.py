@@ -138,9 +138,24 @@ def test_threads_and_optimisation_come_from_the_config(backend):
     assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
 
 
-@pytest.mark.parametrize(("text", "expected"), [("max 100000", None), ("150000 100000", 2), ("50000 100000", 1)])
-def test_without_a_number_of_threads_the_containers_limit_counts(backend, tmp_path, monkeypatch, text, expected):
-    (tmp_path / "cpu.max").write_text(text)
-    monkeypatch.setattr(backend, "_CGROUP_LIMIT", tmp_path / "cpu.max")
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, 8),
+        ({"cpu.max": "max 100000"}, 8),
+        ({"cpu.max": "150000 100000"}, 2),
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "250000", "cpu/cpu.cfs_period_us": "100000"}, 3),
+        ({"cpu.max": "nonsense"}, 8),
+    ],
+)
+def test_without_a_number_of_threads_the_containers_limit_counts(backend, tmp_path, monkeypatch, files, expected):
+    """Control groups of version 2 (`cpu.max`) and of version 1."""
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    monkeypatch.setattr(backend, "_CGROUP", tmp_path)
     monkeypatch.setattr(backend.os, "sched_getaffinity", lambda _pid: set(range(8)))
-    assert backend.session_options({}).intra_op_num_threads == (expected or 8)
+    assert backend.session_options({}).intra_op_num_threads == expected
