@@ -142,8 +142,7 @@ def _join_aliases(parts: Sequence[Content]) -> dict[str, str]:
 
 
 def _resolve(statement: Statement, kinds: Mapping[str, str], aliases: Mapping[str, str]) -> Statement | Problem:
-    subject = statement.subject if statement.subject in kinds else aliases.get(statement.subject, "")
-    object_ = statement.object if statement.object in kinds else aliases.get(statement.object, "")
+    subject, object_ = (_standing(written, kinds, aliases) for written in (statement.subject, statement.object))
     for written, found in ((statement.subject, subject), (statement.object, object_)):
         if found not in kinds:
             origin = statement.evidence.origin
@@ -151,6 +150,18 @@ def _resolve(statement: Statement, kinds: Mapping[str, str], aliases: Mapping[st
     if subject == statement.subject and object_ == statement.object:
         return statement
     return Statement(subject, statement.predicate, object_, statement.evidence, statement.line)
+
+
+def _standing(id: str, kinds: Mapping[str, str], aliases: Mapping[str, str]) -> str:
+    """Follow an identifier to the entity that stands for it now, over any number of replacements; '' if none does."""
+    passed: set[str] = set()
+    while id not in kinds:
+        # A circle of replacements ends nowhere.
+        if id in passed or id not in aliases:
+            return ""
+        passed.add(id)
+        id = aliases[id]
+    return id
 
 
 def content_digest(content: Content, *, linking: Mapping[str, Any]) -> str:

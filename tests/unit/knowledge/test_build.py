@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llmos.errors import ConfigError
-from llmos.knowledge import LinkingSettings, SourceFile, build_snapshot
+from llmos.knowledge import LinkingSettings, Snapshot, SourceFile, build_snapshot
 from tests.unit.knowledge.conftest import HPOA, OBO, hpoa_line, write_sources
 
 
@@ -68,6 +68,26 @@ def test_counts_name_what_is_inside(sources, tmp_path):
         "evidence": 5 + 3 + 1 + 1,
     }
     assert counts["facts.lacks_phenotype"] == 1
+
+
+def test_a_replacement_that_was_replaced_itself_is_followed_to_the_end(tmp_path):
+    chain = "".join(
+        f"\n[Term]\nid: {old}\nname: obsolete {old}\nis_obsolete: true\nreplaced_by: {new}\n"
+        for old, new in (("HP:0007777", "HP:0008888"), ("HP:0008888", "HP:0009999"))
+    )
+    built = build(write_sources(tmp_path, OBO + chain, HPOA + hpoa_line("OMIM:3", "Three", "", "HP:0007777")), tmp_path / "a")
+    assert built.problems == []
+    with Snapshot.open(tmp_path / "a") as snapshot:
+        assert [fact.object.id for fact in snapshot.facts("OMIM:3", 10)] == ["HP:0001250"]
+
+
+def test_replacements_that_go_in_a_circle_lead_nowhere(tmp_path):
+    circle = "".join(
+        f"\n[Term]\nid: {old}\nname: obsolete {old}\nis_obsolete: true\nreplaced_by: {new}\n"
+        for old, new in (("HP:0007777", "HP:0008888"), ("HP:0008888", "HP:0007777"))
+    )
+    with pytest.raises(ConfigError, match="HP:0007777 is not defined"):
+        build(write_sources(tmp_path, OBO + circle, HPOA + hpoa_line("OMIM:3", "Three", "", "HP:0007777")), tmp_path / "a")
 
 
 def test_a_malformed_line_is_counted_and_located_and_the_rest_is_used(tmp_path):
