@@ -8,12 +8,13 @@ Must not: answer questions itself.
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from llmos.errors import ConfigError, LlmosError, PermanentError
+from llmos.errors import ConfigError, LlmosError, PermanentError, TransientError
 from llmos.knowledge import Snapshot
 from llmos.runtime.assets import PodPaths
 from llmos.runtime.pipeline import ActiveSnapshot
@@ -131,6 +132,11 @@ class ActiveKnowledge:
         except LlmosError as error:
             self._fail(key, error)
             return False
+        except sqlite3.Error as error:
+            # Its files are gone or damaged: what is staged would fail in the same way for ever, so it is opened anew.
+            self._drop_staged()
+            self._fail(key, TransientError(f"the wanted snapshots cannot be read: {error}", reason="MountFailed"))
+            return False
         self._staged = {}
         self._swap(candidates)
         self.state = SwitchState(key)
@@ -144,7 +150,7 @@ class ActiveKnowledge:
 
     async def _stage(self, references: Sequence[KnowledgeRef]) -> None:
         """Open what is not open already: a snapshot of the current, the previous or the last staged set is used again as it is."""
-        serving = {(item.name, item.digest): item for item in (*self._previous, *(self._current or ()))}
+        serving = self._serving()
         known = self._staged | serving
         staged: dict[tuple[str, str], ActiveSnapshot] = {}
         for reference in references:
@@ -154,6 +160,16 @@ class ActiveKnowledge:
             if key not in staged and key not in serving:
                 item.snapshot.close()
         self._staged = staged
+
+    def _serving(self) -> dict[tuple[str, str], ActiveSnapshot]:
+        return {(item.name, item.digest): item for item in (*self._previous, *(self._current or ()))}
+
+    def _drop_staged(self) -> None:
+        serving = self._serving()
+        for key, item in self._staged.items():
+            if key not in serving:
+                item.snapshot.close()
+        self._staged, self._waits_for_answer = {}, False
 
     def _open_one(self, reference: KnowledgeRef) -> ActiveSnapshot:
         snapshot = self._load(reference)
@@ -172,7 +188,8 @@ class ActiveKnowledge:
     async def _retire(self, retired: set[ActiveSnapshot]) -> None:
         """Close what was replaced twice, when no request can be using it, and free its place on the volume."""
         await asyncio.sleep(self._retire_after_s)
-        kept = {*self._previous, *(self._current or ())}
+        # What is staged is kept, too: it may be wanted again, and be waiting for its golden answer.
+        kept = {*self._previous, *(self._current or ()), *self._staged.values()}
         for item in retired - kept:
             item.snapshot.close()
             if item.digest not in {other.digest for other in kept}:

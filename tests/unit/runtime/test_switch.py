@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 
 import pytest
 
@@ -122,6 +123,39 @@ async def test_what_was_replaced_twice_is_closed_and_its_space_freed(pod: Pod, s
         assert await service.knowledge.step()
     await eventually(lambda: not folders[0].exists())
     assert folders[1].exists(), "the previous one is kept"
+
+
+async def test_a_snapshot_that_is_wanted_again_while_it_retires_keeps_its_files(pod: Pod, service: Service):
+    service.knowledge._retire_after_s = 0.05
+    first, wanted = service.knowledge.current[0].digest, pod.paths.active.read_text()
+    for obo in (OTHER, OBO.replace("Large head", "Huge head")):
+        pod.activate(pod.push_knowledge(obo))
+        assert await service.knowledge.step()
+    pod.server.live = False
+    pod.paths.active.write_text(wanted)
+    assert not await service.knowledge.step()
+    await eventually(lambda: not service.knowledge._retiring)
+    assert pod.paths.snapshot(first).exists()
+    pod.server.live = True
+    assert await service.knowledge.step()
+    assert service.knowledge.current[0].digest == first
+
+
+async def test_a_staged_snapshot_whose_files_are_gone_is_opened_anew(pod: Pod, service: Service, monkeypatch: pytest.MonkeyPatch):
+    verify, troubles = service.knowledge._verify, [sqlite3.OperationalError("unable to open database file")]
+
+    async def fail_once(knowledge) -> None:
+        if troubles:
+            raise troubles.pop()
+        await verify(knowledge)
+
+    monkeypatch.setattr(service.knowledge, "_verify", fail_once)
+    pod.activate(pod.push_knowledge(OTHER))
+    assert not await service.knowledge.step()
+    assert "cannot be read: unable to open" in service.knowledge.state.error
+    assert service.knowledge._staged == {}
+    assert await service.knowledge.step()
+    assert await entities(service) == ["big head"]
 
 
 async def test_serving_without_knowledge_is_possible(pod: Pod, service: Service):
