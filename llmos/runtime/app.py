@@ -30,6 +30,8 @@ __all__ = ["Service", "create_app"]
 MAXIMUM_CONCURRENT_REQUESTS: Final = 64
 """More than this are refused with 429 rather than queued: Triton has its own queue behind this one."""
 
+_PREDICT: Final = "/v1/predict"
+
 router = APIRouter()
 
 
@@ -65,7 +67,17 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.include_router(router)
     install_problem_handlers(app)
-    app.add_middleware(RequestLimits, maximum_bytes=maximum_body_bytes(service.config.limits.maximum_text_characters))
+
+    def count(method: str, path: str, status: int) -> None:
+        if (method, path) == ("POST", _PREDICT):
+            service.metrics.requests.labels(str(status)).inc()
+
+    app.add_middleware(
+        RequestLimits,
+        maximum_bytes=maximum_body_bytes(service.config.limits.maximum_text_characters),
+        is_draining=lambda: service.readiness.is_draining,
+        on_answer=count,
+    )
     _describe_problems(app)
     return app
 
@@ -77,7 +89,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 @router.post(
-    "/v1/predict",
+    _PREDICT,
     summary="Answer a text",
     response_model=PredictResponse,
     responses=problem_responses(400, 413, 422, 429, 500, 503, 504),
@@ -85,12 +97,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def predict(request: Request, body: PredictRequest) -> Response:
     """Return the label, the entities found in the text, the facts about them, and the digests they all come from."""
     service: Service = request.app.state.service
-    try:
-        answer = await _predict(service, body.text, request.scope["llmos.request_id"])
-    except Exception as error:
-        service.metrics.requests.labels(_status_of(error)).inc()
-        raise
-    service.metrics.requests.labels("200").inc()
+    answer = await _predict(service, body.text, request.scope["llmos.request_id"])
     _observe(service.metrics, answer)
     return JSONResponse(build_answer(answer, request_id=request.scope["llmos.request_id"], model=service.model))
 
@@ -189,12 +196,6 @@ def _observe(metrics: Metrics, answer: Answer) -> None:
         metrics.stage_s.labels(stage).observe(seconds)
     for item in answer.mentions:
         metrics.entities.labels(item.knowledge).inc()
-
-
-def _status_of(error: Exception) -> str:
-    if isinstance(error, ProblemError):
-        return str(error.status_code)
-    return "504" if isinstance(error, ModelTimeout) else "503" if getattr(error, "exit_code", 0) == 75 else "500"
 
 
 def _describe_problems(app: FastAPI) -> None:

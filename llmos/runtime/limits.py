@@ -1,9 +1,10 @@
-"""What every request passes before anything reads it: an id, and a bound on the body.
+"""What every request passes before anything reads it and every answer passes last: an id, a bound on the body, a count of the answers.
 
 Plain ASGI, because a framework's middleware would buffer the body before it could be refused. Must not: look into the body.
 """
 
 import uuid
+from collections.abc import Callable
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -26,9 +27,20 @@ def maximum_body_bytes(maximum_text_characters: int) -> int:
 class RequestLimits:
     """Gives each request an id, returned as `X-Request-Id`, and stops reading a body that is too large."""
 
-    def __init__(self, app: ASGIApp, *, maximum_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, maximum_bytes: int, is_draining: Callable[[], bool], on_answer: Callable[[str, str, int], None]
+    ) -> None:
+        """Wrap an app.
+
+        Args:
+            maximum_bytes: bound on a body.
+            is_draining: whether connections should not be used again.
+            on_answer: told method, path and status of every answer, refused requests included.
+        """
         self._app = app
         self._maximum_bytes = maximum_bytes
+        self._is_draining = is_draining
+        self._on_answer = on_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection's event stream."""
@@ -54,10 +66,20 @@ class RequestLimits:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                if self._is_draining():
+                    # Said in time: a connection that is only cut loses the request which is just being sent on it.
+                    headers["Connection"] = "close"
+                self._on_answer(scope["method"], scope["path"], message["status"])
             await send(message)
 
-        await self._app(scope, receive_bounded, send_with_id)
+        try:
+            await self._app(scope, receive_bounded, send_with_id)
+        except Exception:
+            # The framework answers what nobody thought of outside of this.
+            self._on_answer(scope["method"], scope["path"], 500)
+            raise
 
     def _too_large(self) -> ProblemError:
         # The rest of the body is not read, so the connection cannot be used again.

@@ -88,3 +88,12 @@ async def test_status_and_metrics_name_the_active_digests(pod: Pod, service: Ser
         "nv_inference_count 1",
     ):
         assert line in metrics
+
+
+async def test_while_draining_every_answer_ends_its_connection(service: Service):
+    """A pooled client then opens the next one elsewhere; a connection that is only cut loses the request just sent on it."""
+    async with http_client(service) as client:
+        assert "connection" not in (await client.post("/v1/predict", json={"text": "a"})).headers
+        service.readiness.is_draining = True
+        for answer in (await client.post("/v1/predict", json={"text": "a"}), await client.get("/readyz"), await client.get("/nothing")):
+            assert answer.headers["connection"] == "close"
