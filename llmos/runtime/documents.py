@@ -95,6 +95,14 @@ class ModelDocument(_Document):
     precision: str = Field(examples=["Float32"])
 
 
+class AnsweringModelDocument(ModelDocument):
+    """The model that answered, and how much of the text it read."""
+
+    truncated: bool = Field(
+        description="The text has more tokens than the model takes: the label rests on its beginning; entities and facts are of all of it."
+    )
+
+
 class KnowledgeDocument(_Document):
     """A snapshot that answered."""
 
@@ -120,7 +128,8 @@ class PredictResponse(_Document):
     embedding: list[float] | None = Field(default=None, description="Only for FeatureExtraction.")
     entities: list[EntityDocument]
     facts: list[FactDocument]
-    model: ModelDocument
+    facts_truncated: bool = Field(description="There may be more facts: an answer holds 2,000, those of the first entities in the text.")
+    model: AnsweringModelDocument
     knowledge: list[KnowledgeDocument]
     timings: TimingsDocument
 
@@ -157,7 +166,8 @@ def build_answer(answer: Answer, *, request_id: str, model: dict[str, str]) -> d
         "labels": labels,
         "entities": [_entity(item) for item in answer.mentions],
         "facts": [_fact(item) for item in answer.facts],
-        "model": model,
+        "factsTruncated": answer.are_facts_truncated,
+        "model": {**model, "truncated": answer.is_text_truncated},
         "knowledge": build_knowledge([(item.name, item.digest) for item in answer.knowledge]),
         "timings": {
             "linkMilliseconds": round(timings.link_s * 1000, 3),

@@ -3,9 +3,11 @@
 Must not: know HTTP, or where snapshots come from. It holds no state of its own but the model's; which snapshots answer comes with the call.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -16,9 +18,14 @@ from llmos.knowledge import Fact, Mention, Snapshot
 from llmos.runtime.assets import Label, ModelAssets
 from llmos.runtime.model_server import ModelServer
 
-__all__ = ["ActiveSnapshot", "Answer", "GroundedFact", "LinkedMention", "Pipeline", "ScoredLabel", "Timings"]
+__all__ = ["MAXIMUM_FACTS_IN_ANSWER", "ActiveSnapshot", "Answer", "GroundedFact", "LinkedMention", "Pipeline", "ScoredLabel", "Timings"]
+
+MAXIMUM_FACTS_IN_ANSWER: Final = 2000
+"""Of all entities together: grounding.maximumFacts bounds each one, and a long text has hundreds of them."""
 
 _TOP_LABELS: Final = 5
+_LONG_TEXT_CHARACTERS: Final = 2000
+"""Longer ones are linked in a thread, so that nothing else waits; for shorter ones that would cost more than it spares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +87,25 @@ class Answer:
     embedding: Sequence[float] | None
     mentions: Sequence[LinkedMention]
     facts: Sequence[GroundedFact]
+    are_facts_truncated: bool
+    """There may be more: the answer holds `MAXIMUM_FACTS_IN_ANSWER`."""
+
+    is_text_truncated: bool
+    """The model read only the beginning of the text; entities and facts are of all of it."""
+
     knowledge: Sequence[ActiveSnapshot]
     timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class _Grounding:
+    """What the snapshots say about a text."""
+
+    mentions: Sequence[LinkedMention]
+    facts: Sequence[GroundedFact]
+    are_facts_truncated: bool
+    link_s: float
+    facts_s: float
 
 
 class Pipeline:
@@ -108,36 +132,53 @@ class Pipeline:
     async def answer(self, text: str, knowledge: Sequence[ActiveSnapshot], *, timeout_s: float, request_id: str) -> Answer:
         """Answer one text with these snapshots; errors as `ModelServer.infer`."""
         started = time.perf_counter()
-        mentions = [LinkedMention(mention, active.name) for active in knowledge for mention in active.snapshot.link(text)]
-        linked = time.perf_counter()
-        facts = self._facts(mentions, knowledge)
+        if len(text) > _LONG_TEXT_CHARACTERS:
+            grounding = await asyncio.to_thread(self._ground, text, knowledge)
+        else:
+            grounding = self._ground(text, knowledge)
         grounded = time.perf_counter()
-        output = await self._server.infer(self._tensors(text), self._assets.output, timeout_s=timeout_s, request_id=request_id)
+        tensors, is_text_truncated = self._tensors(text)
+        output = await self._server.infer(tensors, self._assets.output, timeout_s=timeout_s, request_id=request_id)
         labels, embedding = self._read(output)
         ended = time.perf_counter()
         return Answer(
             labels=labels,
             embedding=embedding,
-            mentions=mentions,
-            facts=facts,
+            mentions=grounding.mentions,
+            facts=grounding.facts,
+            are_facts_truncated=grounding.are_facts_truncated,
+            is_text_truncated=is_text_truncated,
             knowledge=tuple(knowledge),
-            timings=Timings(linked - started, grounded - linked, ended - grounded, ended - started),
+            timings=Timings(grounding.link_s, grounding.facts_s, ended - grounded, ended - started),
         )
 
-    def _facts(self, mentions: Sequence[LinkedMention], knowledge: Sequence[ActiveSnapshot]) -> list[GroundedFact]:
-        """Collect each entity's facts once, and each fact once: two entities of a text often stand in the same one."""
+    def _ground(self, text: str, knowledge: Sequence[ActiveSnapshot]) -> _Grounding:
+        """Find entities and facts; from any thread."""
+        started = time.perf_counter()
+        mentions = [LinkedMention(mention, active.name) for active in knowledge for mention in active.snapshot.link(text)]
+        linked = time.perf_counter()
+        facts, are_truncated = self._facts(mentions, knowledge)
+        return _Grounding(mentions, facts, are_truncated, linked - started, time.perf_counter() - linked)
+
+    def _facts(self, mentions: Sequence[LinkedMention], knowledge: Sequence[ActiveSnapshot]) -> tuple[list[GroundedFact], bool]:
+        """Collect each entity's facts once, and each fact once: two entities of a text often stand in the same one.
+
+        Returns: the facts in the order of the text, and whether some were left out.
+        """
         snapshots = {active.name: active.snapshot for active in knowledge}
         facts: dict[GroundedFact, None] = {}
         for name, id in dict.fromkeys((item.knowledge, item.mention.id) for item in mentions):
+            if len(facts) >= MAXIMUM_FACTS_IN_ANSWER:
+                return list(islice(facts, MAXIMUM_FACTS_IN_ANSWER)), True
             for fact in snapshots[name].facts(id, self._maximum_facts):
                 facts[GroundedFact(fact, name)] = None
-        return list(facts)
+        return list(islice(facts, MAXIMUM_FACTS_IN_ANSWER)), len(facts) > MAXIMUM_FACTS_IN_ANSWER
 
-    def _tensors(self, text: str) -> Mapping[str, np.ndarray[Any, Any]]:
-        """Return the model's inputs, each int64 [1, tokens]."""
+    def _tensors(self, text: str) -> tuple[Mapping[str, np.ndarray[Any, Any]], bool]:
+        """Return the model's inputs, each int64 [1, tokens], and whether the text had more tokens than the model takes."""
         encoding = self._tokenizer.encode(text)
         rows = {"input_ids": encoding.ids, "attention_mask": encoding.attention_mask, "token_type_ids": encoding.type_ids}
-        return {name: np.asarray([rows[name]], dtype=np.int64) for name in self._assets.inputs}
+        return {name: np.asarray([rows[name]], dtype=np.int64) for name in self._assets.inputs}, bool(encoding.overflowing)
 
     def _read(self, output: np.ndarray[Any, Any]) -> tuple[list[ScoredLabel], list[float] | None]:
         """Turn the model's one row into scored labels, or an embedding."""

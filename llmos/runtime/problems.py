@@ -4,7 +4,9 @@ Must not: decide what is an error; handlers raise `ProblemError`, and everything
 """
 
 import logging
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -15,7 +17,7 @@ from starlette.exceptions import HTTPException
 from llmos.errors import LlmosError
 from llmos.runtime.model_server import ModelTimeout
 
-__all__ = ["PROBLEM_MEDIA_TYPE", "ProblemError", "install_problem_handlers", "problem_responses"]
+__all__ = ["PROBLEM_MEDIA_TYPE", "ProblemError", "hidden_exception_texts", "install_problem_handlers", "problem_responses"]
 
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 
@@ -71,6 +73,29 @@ def install_problem_handlers(app: FastAPI) -> None:
         # Only the kind: an exception's words may quote what was sent.
         _log.error("request %s failed unexpectedly: %s", _request_id(request), type(error).__name__)
         return _render(request, 500, "an unexpected error; its kind is in the log under this request's id")
+
+
+@contextmanager
+def hidden_exception_texts() -> Iterator[None]:
+    """Let the HTTP server log of an exception its kind and where it was raised, and not its words: they may quote what was sent.
+
+    The framework hands on what nobody caught, answered or not, and the server logs the whole of it.
+    """
+    logger = logging.getLogger("uvicorn.error")
+    logger.addFilter(_without_words)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_without_words)
+
+
+def _without_words(record: logging.LogRecord) -> bool:
+    if record.exc_info and record.exc_info[1] is not None:
+        error = record.exc_info[1]
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        record.msg, record.args = f"{record.getMessage().strip()}: {type(error).__name__}\n{frames}", ()
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -27,6 +27,7 @@ from llmos.runtime.assets import PodPaths, load_assets
 from llmos.runtime.metrics import Metrics
 from llmos.runtime.model_server import ModelServer, TritonServer
 from llmos.runtime.pipeline import ActiveSnapshot, Pipeline
+from llmos.runtime.problems import hidden_exception_texts
 from llmos.runtime.readiness import Readiness
 from llmos.runtime.snapshots import fetch_snapshot
 from llmos.workload import InferenceConfig, KnowledgeRef, Reporter, configure_logging, load_inference_config, write_termination
@@ -75,7 +76,7 @@ def build_service(config: InferenceConfig, paths: PodPaths, server: ModelServer,
 
 async def serve(config: InferenceConfig, paths: PodPaths, *, host: str, port: int, drain_s: float, server: ModelServer) -> None:
     """Serve until SIGTERM."""
-    with Reporter(config.report, config.object, repeat_s=_REPORT_REPEAT_S) as reporter:
+    with Reporter(config.report, config.object, repeat_s=_REPORT_REPEAT_S) as reporter, hidden_exception_texts():
         service = build_service(config, paths, server, reporter)
         http = _HttpServer(
             uvicorn.Config(

@@ -2,13 +2,19 @@
 
 import asyncio
 import json
+import threading
+from contextlib import nullcontext
 
 import httpx
 import pytest
+import uvicorn
 
+from llmos.knowledge import Snapshot
 from llmos.runtime import app as app_module
-from llmos.runtime.app import Service
+from llmos.runtime import pipeline
+from llmos.runtime.app import Service, create_app
 from llmos.runtime.documents import PredictResponse
+from llmos.runtime.problems import hidden_exception_texts
 from tests.unit.runtime.conftest import QUESTION, Pod, http_client
 
 
@@ -37,7 +43,9 @@ async def test_the_demo_question_is_answered_with_label_entities_and_facts(pod: 
     } in answer["facts"]
     keys = [(fact["subject"]["id"], fact["predicate"], fact["object"]["id"]) for fact in answer["facts"]]
     assert len(keys) == len(set(keys)), "each fact once"
-    assert answer["model"] == {"name": "organ-system", "digest": service.config.model.digest, "precision": "Float32"}
+    model = {"name": "organ-system", "digest": service.config.model.digest, "precision": "Float32"}
+    assert answer["model"] == model | {"truncated": True}, "the question has 18 tokens, and this model takes 16"
+    assert answer["factsTruncated"] is False
     assert answer["knowledge"] == [{"name": "hpo", "digest": service.knowledge.current[0].digest}]
     assert "embedding" not in answer
 
@@ -49,6 +57,42 @@ async def test_the_model_sees_truncated_unpadded_tokens_whatever_the_tokenizer_f
     short, long = pod.server.seen[-2:]
     assert {name: array.tolist() for name, array in short.items()} == {"input_ids": [[1, 2]], "attention_mask": [[1, 1]]}
     assert long["input_ids"].shape == (1, 16)
+
+
+async def test_an_answer_says_whether_the_model_read_the_whole_text(service: Service):
+    async with http_client(service) as client:
+        for num_words, truncated in ((16, False), (17, True)):
+            answer = (await client.post("/v1/predict", json={"text": "the " * num_words})).json()
+            assert answer["model"]["truncated"] is truncated
+
+
+async def test_the_facts_of_a_whole_answer_are_bounded_and_it_says_that_some_are_missing(service: Service, monkeypatch: pytest.MonkeyPatch):
+    async with http_client(service) as client:
+        everything = (await client.post("/v1/predict", json={"text": QUESTION})).json()
+        for bound in (1, 3, len(everything["facts"]) - 1, len(everything["facts"])):
+            monkeypatch.setattr(pipeline, "MAXIMUM_FACTS_IN_ANSWER", bound)
+            answer = (await client.post("/v1/predict", json={"text": QUESTION})).json()
+            PredictResponse.model_validate(answer)
+            assert answer["facts"] == everything["facts"][:bound]
+            assert answer["factsTruncated"] is (bound < len(everything["facts"]))
+            assert answer["entities"] == everything["entities"]
+
+
+async def test_a_long_text_is_linked_beside_the_event_loop_and_answered_alike(service: Service, monkeypatch: pytest.MonkeyPatch):
+    threads: list[bool] = []
+    link = Snapshot.link
+
+    def watched(snapshot: Snapshot, text: str):
+        threads.append(threading.current_thread() is threading.main_thread())
+        return link(snapshot, text)
+
+    monkeypatch.setattr(Snapshot, "link", watched)
+    async with http_client(service) as client:
+        short = (await client.post("/v1/predict", json={"text": QUESTION})).json()
+        monkeypatch.setattr(pipeline, "_LONG_TEXT_CHARACTERS", 10)
+        long = (await client.post("/v1/predict", json={"text": QUESTION})).json()
+    assert threads == [True, False]
+    assert (short["entities"], short["facts"]) == (long["entities"], long["facts"])
 
 
 async def test_a_feature_extraction_model_answers_with_an_embedding_and_no_label(pod: Pod):
@@ -153,6 +197,52 @@ async def test_no_content_reaches_the_logs(service: Service, caplog: pytest.LogC
         await client.post("/v1/predict", json={"text": "hush seizures"})
         await client.post("/v1/predict", content=b'{"text": "hush')
     assert "hush" not in caplog.text
+
+
+async def test_no_content_reaches_the_logs_when_something_fails_unexpectedly(service: Service, caplog: pytest.LogCaptureFixture):
+    """With the real HTTP server: it logs whatever an app raises, and an exception's words may quote what was sent."""
+
+    async def fail(text: str, *_args, **_options):
+        try:
+            raise KeyError(text)
+        except KeyError as error:
+            raise RuntimeError(f"cannot read {text!r}") from error
+
+    service.pipeline.answer = fail
+    with hidden_exception_texts():
+        server = uvicorn.Server(uvicorn.Config(create_app(service), port=0, log_config=None))
+        server.capture_signals = nullcontext
+        task = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        async with httpx.AsyncClient(trust_env=False) as client:
+            response = await client.post(f"http://127.0.0.1:{port}/v1/predict", json={"text": "hush seizures"})
+        server.should_exit = True
+        await task
+    assert response.status_code == 500
+    assert "hush" not in caplog.text
+    assert "RuntimeError" in caplog.text, "its kind and its place are still said"
+    assert "in fail" in caplog.text
+
+
+async def test_every_answer_is_counted_by_its_status(pod: Pod, service: Service):
+    async def crash(*_args, **_options):
+        raise RuntimeError
+
+    async with http_client(service) as client:
+        await client.post("/v1/predict", json={"text": "a"})
+        for content in (b"{", b"{}", b'{"text": 1}', json.dumps({"text": "a" * 300}).encode(), json.dumps({"text": "a" * 9000}).encode()):
+            await client.post("/v1/predict", content=content, headers={"Content-Type": "application/json"})
+        await client.get("/v1/predict")
+        await client.get("/readyz")
+        pod.server.live = False
+        await client.post("/v1/predict", json={"text": "a"})
+        service.pipeline.answer = crash
+        await client.post("/v1/predict", json={"text": "a"})
+        counted = (await client.get("/metrics")).text
+    lines = [line.split() for line in counted.splitlines() if line.startswith("llmos_predict_requests_total")]
+    assert {name.split('"')[1]: float(value) for name, value in lines} == {"200": 1, "400": 1, "422": 2, "413": 2, "503": 1, "500": 1}
 
 
 async def test_openapi_describes_requests_answers_and_problems_with_examples(service: Service):
