@@ -232,6 +232,14 @@ def http_client(service: Service) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://phenotype")
 
 
+async def eventually(is_so) -> None:
+    for _ in range(500):
+        if is_so():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come true within five seconds")
+
+
 @pytest.fixture
 def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
     made = Pod(tmp_path, MemoryRegistry())

@@ -15,7 +15,7 @@ from llmos.runtime import pipeline
 from llmos.runtime.app import Service, create_app
 from llmos.runtime.documents import PredictResponse
 from llmos.runtime.problems import hidden_exception_texts
-from tests.unit.runtime.conftest import QUESTION, Pod, http_client
+from tests.unit.runtime.conftest import QUESTION, Pod, eventually, http_client
 
 
 async def test_the_demo_question_is_answered_with_label_entities_and_facts(pod: Pod, service: Service):
@@ -213,8 +213,7 @@ async def test_no_content_reaches_the_logs_when_something_fails_unexpectedly(ser
         server = uvicorn.Server(uvicorn.Config(create_app(service), port=0, log_config=None))
         server.capture_signals = nullcontext
         task = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         async with httpx.AsyncClient(trust_env=False) as client:
             response = await client.post(f"http://127.0.0.1:{port}/v1/predict", json={"text": "hush seizures"})

@@ -8,7 +8,7 @@ import pytest
 
 from llmos.runtime.app import Service
 from tests.unit.knowledge.conftest import OBO
-from tests.unit.runtime.conftest import Pod, http_client
+from tests.unit.runtime.conftest import Pod, eventually, http_client
 
 OTHER = OBO.replace('synonym: "Large head" EXACT layperson []', 'synonym: "Big head" EXACT layperson []')
 
@@ -16,14 +16,6 @@ OTHER = OBO.replace('synonym: "Large head" EXACT layperson []', 'synonym: "Big h
 async def entities(service: Service, text: str = "large head, big head") -> list[str]:
     async with http_client(service) as client:
         return [entity["text"] for entity in (await client.post("/v1/predict", json={"text": text})).json()["entities"]]
-
-
-async def eventually(is_so) -> None:
-    for _ in range(500):
-        if is_so():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not come true within five seconds")
 
 
 async def test_a_new_snapshot_is_fetched_verified_and_answers(pod: Pod, service: Service):
