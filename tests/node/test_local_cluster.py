@@ -17,7 +17,7 @@ from llmos.local.settings import REGISTRY
 from llmos.local.toolchain import Toolchain
 from tests.node.isolated import LLMOS, Isolated
 
-pytestmark = [pytest.mark.node, pytest.mark.soak]
+pytestmark = pytest.mark.node
 
 NAMESPACE = "trial"
 WEB = "python -m http.server 8080 --directory /data"
