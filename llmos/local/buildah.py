@@ -11,6 +11,7 @@ from typing import Final
 
 from llmos.errors import PermanentError
 from llmos.local.command import run, tail, try_run
+from llmos.local.proxies import without_proxy
 from llmos.local.settings import LocalSettings
 
 __all__ = ["Buildah"]
@@ -74,4 +75,4 @@ class Buildah:
         # Temporary files of gigabytes belong beside the storage, not in a /tmp that may be small.
         temporary = self._folder / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
-        return {**os.environ, "TMPDIR": str(temporary)}
+        return {**without_proxy(os.environ), "TMPDIR": str(temporary)}

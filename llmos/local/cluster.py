@@ -37,11 +37,11 @@ class Cluster:
         """Return a client; another's cluster is spoken to with the user's own kubectl if there is one."""
         own = None if self.is_local else shutil.which("kubectl")
         program = Path(own) if own else Toolchain(LocalSettings.from_environment()).kubectl()
-        return Kubectl(self.kubeconfig, namespace, program)
+        return Kubectl(self.kubeconfig, namespace, program, self.is_local)
 
     def helm(self) -> Helm:
         """Return Helm for this cluster."""
-        return Helm(self.kubeconfig, Toolchain(LocalSettings.from_environment()).helm())
+        return Helm(self.kubeconfig, Toolchain(LocalSettings.from_environment()).helm(), self.is_local)
 
 
 def ensure(environment: Mapping[str, str] = os.environ) -> Cluster:

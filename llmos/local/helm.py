@@ -9,6 +9,7 @@ from typing import Any
 
 from llmos.errors import LlmosError
 from llmos.local.command import try_run
+from llmos.local.proxies import without_proxy
 
 __all__ = ["Helm", "HelmError"]
 
@@ -31,10 +32,12 @@ class Helm:
 
     kubeconfig: Path
     program: Path = Path("helm")
+    is_local: bool = True
+    """Whether it is the local cluster; see `Kubectl`."""
 
     def run(self, *args: str, input: str | None = None, timeout_s: float = 330.0) -> str:
         """Run helm and return what it printed; raises HelmError with its message."""
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        environment = {**(without_proxy(os.environ) if self.is_local else os.environ), "KUBECONFIG": str(self.kubeconfig)}
         done = try_run([self.program, *args], stdin=input, timeout_s=timeout_s, environment=environment)
         if done.returncode != 0:
             words = done.stderr.strip() or done.stdout.strip() or f"helm ended with {done.returncode}"

@@ -8,12 +8,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from llmos.errors import LlmosError, NotFoundError, TransientError
 from llmos.local.command import try_run
+from llmos.local.proxies import without_proxy
 
 __all__ = ["Document", "Kubectl", "KubectlError", "poll_until"]
 
@@ -38,10 +39,12 @@ class Kubectl:
     kubeconfig: Path
     namespace: str | None = None
     program: Path = Path("kubectl")
+    is_local: bool = True
+    """Whether it is the local cluster, which no proxy of an organisation can reach; another's may be behind one."""
 
     def within(self, namespace: str) -> "Kubectl":
         """Return the same client for another namespace."""
-        return Kubectl(self.kubeconfig, namespace, self.program)
+        return replace(self, namespace=namespace)
 
     def run(self, *args: str, input: str | None = None, timeout_s: float = 300.0) -> str:
         """Run kubectl and return what it printed; raises NotFoundError for "NotFound", else KubectlError with its message."""
@@ -61,7 +64,7 @@ class Kubectl:
     def environment(self) -> Mapping[str, str]:
         """Return the environment in which the command finds its cluster."""
         # Not --kubeconfig: KUBECONFIG may list several files, which that flag does not take.
-        return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        return {**(without_proxy(os.environ) if self.is_local else os.environ), "KUBECONFIG": str(self.kubeconfig)}
 
     def apply(self, document: "Document | list[Document] | Path", *, server_side: bool = False) -> str:
         """Apply a document, a list of documents, or a file or folder."""

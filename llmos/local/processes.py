@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from llmos.local.proxies import without_proxy
+
 __all__ = ["Process", "any_named", "find_processes", "processes_naming", "start", "stop"]
 
 _PASSED_ON: Final = ("PATH", "HOME", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -146,4 +148,4 @@ def _proc_folders() -> Iterator[tuple[int, Path]]:
 def _environment(state: Path, component: str, fingerprint: str) -> Mapping[str, str]:
     kept = {name: os.environ[name] for name in (*_PASSED_ON, *(name.lower() for name in _PASSED_ON)) if name in os.environ}
     kept["PATH"] = f"{kept.get('PATH', '')}:{_SYSTEM_PATH}".lstrip(":")
-    return kept | {"LLMOS_NODE": str(state), "LLMOS_COMPONENT": component, "LLMOS_FINGERPRINT": fingerprint}
+    return without_proxy(kept) | {"LLMOS_NODE": str(state), "LLMOS_COMPONENT": component, "LLMOS_FINGERPRINT": fingerprint}

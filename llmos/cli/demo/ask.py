@@ -55,7 +55,8 @@ def ask(base_url: str, text: str, *, timeout_s: float = 30.0) -> dict[str, Any]:
         TransientError: no answer, or an answer other than 200; carries the problem document's detail.
     """
     try:
-        response = httpx.post(f"{base_url}/v1/predict", json={"text": text}, timeout=timeout_s)
+        # trust_env: a proxy for the outside world would not find loopback.
+        response = httpx.post(f"{base_url}/v1/predict", json={"text": text}, timeout=timeout_s, trust_env=False)
     except httpx.HTTPError as error:
         raise TransientError(f"the service did not answer: {error}", reason="NoAnswer") from error
     if response.status_code != 200:

@@ -26,6 +26,17 @@ def test_kubectl_gets_the_kubeconfig_by_environment_and_the_namespace_as_a_flag(
     assert client.within("other").run("version") == "/a/config --namespace=other version\n"
 
 
+def test_the_local_cluster_is_asked_directly_and_anothers_as_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    show = program(tmp_path, 'echo "<$NO_PROXY>"')
+    assert "10.244.0.1" in Kubectl(Path("/c"), program=show).within("demo").run("version")
+    assert "10.244.0.1" in Helm(Path("/c"), show).run("version")
+    assert Kubectl(Path("/c"), program=show, is_local=False).within("demo").run("version") == "<>\n"
+    assert Helm(Path("/c"), show, is_local=False).run("version") == "<>\n"
+
+
 def test_documents_are_applied_as_one_list_on_standard_input(tmp_path: Path) -> None:
     client = Kubectl(Path("/c"), program=program(tmp_path, "cat"))
     sent = json.loads(client.apply([{"kind": "A"}, {"kind": "B"}]))

@@ -35,6 +35,14 @@ def test_a_started_process_is_found_by_its_state_folder_and_by_no_other(state: P
     assert find_processes(state / "other") == []
 
 
+def test_a_component_behind_a_proxy_reaches_the_cluster_directly(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
+    monkeypatch.delenv("no_proxy", raising=False)
+    start("etcd", ("sh", "-c", 'echo "$NO_PROXY"'), state=state, log=state / "etcd.log", fingerprint="").wait()
+    assert {"intranet.example", "10.244.0.1", "10.96.0.0/16"} <= set((state / "etcd.log").read_text().strip().split(","))
+
+
 def test_a_started_process_leads_a_session_of_its_own(state: Path) -> None:
     child = sleeper(state, "etcd")
     assert os.getsid(child.pid) == child.pid
