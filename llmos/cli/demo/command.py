@@ -40,7 +40,8 @@ def demo(
         images = ensure_images(cluster)
     kubectl = cluster.kubectl(namespace)
     with _step(console, "helm upgrade --install llmos charts/llmos"):
-        install_chart(cluster.helm(), kubectl, chart_values(images, registry=cluster.registry))
+        values = chart_values(images, registry=cluster.registry, plain_http=cluster.plain_http, is_local=cluster.is_local)
+        install_chart(cluster.helm(), kubectl, values)
     with _step(console, f"kubectl apply -n {namespace} -f examples/healthcare/"):
         prepare_namespace(kubectl, namespace)
         kubectl.apply(source_root() / "examples" / "healthcare")

@@ -7,6 +7,7 @@ Must not: know what the example contains.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from llmos.errors import ConfigError
 from llmos.local.helm import Helm
 from llmos.local.kubectl import Kubectl
+from llmos.local.proxies import CLUSTER_NAMES, LOCAL_CLUSTER, without_proxy
 from llmos.local.settings import source_root
 
 __all__ = ["CA_CONFIG_MAP", "RELEASE", "SYSTEM_NAMESPACE", "chart_values", "install_chart", "prepare_namespace"]
@@ -23,24 +25,42 @@ RELEASE = "llmos"
 CA_CONFIG_MAP = "llmos-ca-bundle"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest"}
 PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+USER_INFORMATION = re.compile(r"://[^/\s]*@")
 
 
-def chart_values(images: Mapping[str, str], *, registry: str, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+def chart_values(
+    images: Mapping[str, str],
+    *,
+    registry: str,
+    plain_http: bool = True,
+    is_local: bool = True,
+    environment: Mapping[str, str] = os.environ,
+) -> dict[str, Any]:
     """Values for the chart.
 
     Args:
         images: name → `registry/repository@sha256:…`, for operator, trainer, sidecar and triton.
-        registry: host[:port] where artifacts go; plain HTTP where it is not a name with a dot or an address.
+        registry: host[:port] where artifacts go.
+        plain_http: whether that registry speaks HTTP without TLS.
+        is_local: whether it is the local cluster; others can read what another's is given.
         environment: variables of this machine that pods need as well (package index, proxies).
 
     Raises:
-        ConfigError: an image reference has no digest.
+        ConfigError: an image reference has no digest, or a credential of this machine would be shown to others.
     """
-    env = [{"name": name, "value": environment[name]} for name in PASSED_ON if environment.get(name)]
+    passed_on = without_proxy(environment, LOCAL_CLUSTER if is_local else CLUSTER_NAMES)
+    env = [{"name": name, "value": passed_on[name]} for name in PASSED_ON if passed_on.get(name)]
+    secret = next((item["name"] for item in env if USER_INFORMATION.search(item["value"])), "")
+    if secret and not is_local:
+        raise ConfigError(
+            f"{secret} carries a user name or password, which everybody who may read that cluster's chart values and pods would see; "
+            "unset it here, and give it to each object by workload.env with a secretKeyRef",
+            reason="InvalidSetting",
+        )
     bundle = CA_CONFIG_MAP if host_bundle(environment) else ""
     return {
         "images": {"pullPolicy": "IfNotPresent", **{name: _image(reference) for name, reference in images.items()}},
-        "artifacts": {"repository": f"{registry}/llmos", "plainHTTP": environment.get("LLMOS_REGISTRY_TLS", "") != "1"},
+        "artifacts": {"repository": f"{registry}/llmos", "plainHTTP": plain_http},
         "workloads": {"caBundleConfigMapName": bundle, "env": env},
     }
 
