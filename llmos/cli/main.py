@@ -3,6 +3,7 @@
 import sys
 
 import typer
+from rich.markup import escape
 
 from llmos.cli import cluster, images, retry
 from llmos.cli.demo import demo
@@ -33,5 +34,5 @@ def main() -> None:
     try:
         app()
     except LlmosError as error:
-        console.print(f"[bold red]error:[/bold red] {error.message}", markup=True, soft_wrap=True)
+        console.print(f"[bold red]error:[/bold red] {escape(error.message)}", markup=True, soft_wrap=True)
         sys.exit(error.exit_code)

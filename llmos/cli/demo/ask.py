@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -106,7 +107,7 @@ def _entities(answer: dict[str, Any]) -> Table:
         "Entity", "Id", "In the text", "Characters", box=None, pad_edge=False, title="Recognised", title_justify="left", title_style="bold"
     )
     for item in answer["entities"]:
-        table.add_row(item["name"], item["id"], f"“{item['text']}”", f"{item['start']}–{item['end']}")
+        table.add_row(escape(item["name"]), item["id"], escape(f"“{item['text']}”"), f"{item['start']}–{item['end']}")
     return table
 
 
@@ -120,9 +121,9 @@ def _facts(answer: dict[str, Any], *, shown: int = 12) -> Table:
         source = fact["source"]
         end = fact["object"]
         table.add_row(
-            fact["subject"]["name"],
+            escape(fact["subject"]["name"]),
             fact["predicate"],
-            str(end.get("name") or end.get("value") or end.get("id")),
-            f"{source['name']} {source['version']}",
+            escape(str(end.get("name") or end.get("value") or end.get("id"))),
+            escape(f"{source['name']} {source['version']}"),
         )
     return table

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from llmos.cli.demo.ask import ask, forwarded, render_answer
 from llmos.cli.demo.checks import QUESTION, Check, check_demo
@@ -21,9 +22,17 @@ from llmos.local.images import ensure_images
 from llmos.local.kubectl import Document, Kubectl
 from llmos.local.settings import source_root
 
-__all__ = ["demo"]
+__all__ = ["demo", "example_objects"]
 
 SERVICE = "phenotype"
+EXAMPLE = (
+    ("Model", "minilm"),
+    ("KnowledgeBase", "hpo"),
+    ("TrainingJob", "organ-system"),
+    ("Model", "organ-system"),
+    ("InferenceService", SERVICE),
+)
+"""In the order in which they depend on one another."""
 
 
 def demo(
@@ -45,7 +54,7 @@ def demo(
     with _step(console, f"kubectl apply -n {namespace} -f examples/healthcare/"):
         prepare_namespace(kubectl, namespace)
         kubectl.apply(source_root() / "examples" / "healthcare")
-    wait_until_ready(lambda: _objects(kubectl), console=console, timeout_s=timeout)
+    wait_until_ready(lambda: example_objects(kubectl), console=console, timeout_s=timeout)
     with forwarded([*kubectl.argv(), "port-forward", f"service/{SERVICE}", ":8080"], environment=kubectl.environment()) as url:
         answer = ask(url, question)
     console.print(render_answer(question, answer))
@@ -60,18 +69,18 @@ def demo(
 def _step(console: Console, title: str) -> Iterator[None]:
     began = time.monotonic()
     yield
-    console.print(f"[green]✓[/] {title} [dim]({time.monotonic() - began:.1f} s)[/]", highlight=False)
+    console.print(f"[green]✓[/] {escape(title)} [dim]({time.monotonic() - began:.1f} s)[/]", highlight=False)
 
 
-def _objects(kubectl: Kubectl) -> list[Document]:
-    """The example's objects, in the order in which they depend on one another."""
-    found = kubectl.list(",".join(f"{kind.lower()}s.llmos.dev" for kind in KINDS))
-    order = {"minilm": 0, "hpo": 1, "TrainingJob": 2, "Model": 3, "InferenceService": 4}
-    return sorted(found, key=lambda item: order.get(item["metadata"]["name"], order.get(item["kind"], 9)))
+def example_objects(kubectl: Kubectl) -> list[Document]:
+    """The example's objects; others in the namespace are none of the demo's business, whatever state they are in."""
+    listed = kubectl.list(",".join(f"{kind.lower()}s.llmos.dev" for kind in KINDS))
+    found = {(item["kind"], item["metadata"]["name"]): item for item in listed}
+    return [found[key] for key in EXAMPLE if key in found]
 
 
 def _verdicts(kubectl: Kubectl, answer: dict[str, Any]) -> list[Check]:
-    objects = {(item["kind"], item["metadata"]["name"]): item for item in _objects(kubectl)}
+    objects = {(item["kind"], item["metadata"]["name"]): item for item in example_objects(kubectl)}
     return check_demo(
         answer=answer,
         training=objects["TrainingJob", "organ-system"],
@@ -83,7 +92,7 @@ def _verdicts(kubectl: Kubectl, answer: dict[str, Any]) -> list[Check]:
 def _show_checks(console: Console, checks: list[Check]) -> None:
     for check in checks:
         console.print(
-            f"[green]✓[/] {check.title} [dim]({check.found})[/]" if check.ok else f"[red]✗ {check.title}[/]: {check.found}",
+            f"[green]✓[/] {check.title} [dim]({escape(check.found)})[/]" if check.ok else f"[red]✗ {check.title}[/]: {escape(check.found)}",
             highlight=False,
             soft_wrap=True,
         )
@@ -104,4 +113,4 @@ def _show_next(console: Console, namespace: str, kubectl: Kubectl, elapsed_s: fl
         (f'llmos demo --question "…" --namespace {namespace}', "ask something else"),
         ("make down", "stop the cluster; it keeps its state"),
     ):
-        console.print(f"  [cyan]{command}[/]  [dim]{why}[/]", highlight=False, soft_wrap=True)
+        console.print(f"  [cyan]{escape(command)}[/]  [dim]{why}[/]", highlight=False, soft_wrap=True)

@@ -14,13 +14,17 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from llmos.errors import PermanentError, TransientError
+from llmos.local.kubectl import KubectlError
 
 __all__ = ["KINDS", "Row", "read_row", "wait_until_ready"]
 
 KINDS = ("Model", "KnowledgeBase", "TrainingJob", "InferenceService")
+SILENCE_S = 30.0
+"""For so long the cluster may fail to answer: on a busy machine single calls run out of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +84,21 @@ def wait_until_ready(
     Raises:
         PermanentError: an object is Stalled: the user must change something.
         TransientError: the time is over.
+        KubectlError: the cluster has not answered for half a minute.
     """
-    began = clock()
+    began = answered = clock()
     seen: dict[str, tuple[str, str, str]] = {}
     with _view(console) as show:
         while True:
-            rows = [read_row(document) for document in read()]
-            elapsed_s = clock() - began
+            try:
+                rows = [read_row(document) for document in read()]
+            except KubectlError:
+                if clock() - answered > SILENCE_S:
+                    raise
+                sleep(1.0)
+                continue
+            answered = clock()
+            elapsed_s = answered - began
             changed = [row for row in rows if seen.get(row.title) != (row.ready, row.reason, row.message)]
             seen.update({row.title: (row.ready, row.reason, row.message) for row in changed})
             show(rows, changed, elapsed_s)
@@ -127,6 +139,12 @@ def _table(rows: list[Row], elapsed_s: float) -> Table:
     for row in rows:
         colour = {"True": "green", "False": "yellow"}.get(row.ready, "dim")
         table.add_row(
-            row.title, f"[{colour}]{row.ready}[/]", row.reason, row.progress, row.message, style="bold red" if row.stalled else ""
+            row.title,
+            f"[{colour}]{row.ready}[/]",
+            row.reason,
+            escape(row.progress),
+            # It may quote Go's and Kubernetes' errors, which are full of brackets.
+            escape(row.message),
+            style="bold red" if row.stalled else "",
         )
     return table

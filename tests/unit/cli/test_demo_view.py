@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from llmos.cli import main as cli
+from llmos.cli.demo.command import example_objects
 from llmos.cli.demo.watch import read_row, wait_until_ready
 from llmos.errors import PermanentError, TransientError
+from llmos.local.kubectl import Kubectl, KubectlError
 
 
 def _document(*, ready: str, reason: str = "Serving", stalled: bool = False, generation: int = 1, observed: int = 1) -> dict[str, Any]:
@@ -35,9 +40,9 @@ class FakeTime:
         self.now_s += seconds
 
 
-def _wait(states: Iterator[list[dict[str, Any]]], *, timeout_s: float = 10) -> tuple[str, Any]:
+def _wait(states: Iterator[list[dict[str, Any]]], *, timeout_s: float = 10, terminal: bool = False) -> tuple[str, Any]:
     time, out = FakeTime(), io.StringIO()
-    console = Console(file=out, force_terminal=False, width=200)
+    console = Console(file=out, force_terminal=terminal, width=200)
     rows = wait_until_ready(lambda: next(states), console=console, timeout_s=timeout_s, clock=time.clock, sleep=time.sleep)
     return out.getvalue(), rows
 
@@ -72,3 +77,61 @@ def test_conditions_of_an_older_generation_do_not_count() -> None:
 def test_an_object_nobody_has_looked_at_yet_is_unknown() -> None:
     row = read_row({"kind": "Model", "metadata": {"name": "new", "generation": 1}})
     assert (row.ready, row.reason, row.stalled) == ("Unknown", "Initializing", False)
+
+
+@pytest.mark.parametrize("words", ["[spec.x: Invalid value]", "see [/usr/lib/x]"])
+def test_brackets_in_a_message_are_shown_as_they_are(words: str) -> None:
+    document = _document(ready="True")
+    document["status"]["conditions"][0]["message"] = words
+    for terminal in (False, True):
+        printed, _ = _wait(iter([[document]]), terminal=terminal)
+        assert words in printed
+
+
+def test_one_call_that_fails_does_not_end_the_wait_and_half_a_minute_of_them_does() -> None:
+    def refuse() -> list[dict[str, Any]]:
+        raise KubectlError("etcdserver: request timed out")
+
+    def wait(times: int) -> Any:
+        time, states = FakeTime(), iter([lambda: [_document(ready="False")], *[refuse] * times, lambda: [_document(ready="True")]])
+        console = Console(file=io.StringIO())
+        return wait_until_ready(lambda: next(states)(), console=console, timeout_s=600, clock=time.clock, sleep=time.sleep)
+
+    assert [row.ready for row in wait(20)] == ["True"]
+    with pytest.raises(KubectlError, match="request timed out"):
+        wait(40)
+
+
+def test_only_the_objects_of_the_example_are_watched_in_their_order(tmp_path: Path) -> None:
+    listed = [
+        ("InferenceService", "phenotype"),
+        ("Model", "a-stranger"),
+        ("Model", "organ-system"),
+        ("KnowledgeBase", "hpo"),
+        ("Model", "minilm"),
+    ]
+    items = [{"kind": kind, "metadata": {"name": name}} for kind, name in listed]
+    (tmp_path / "list.json").write_text(json.dumps({"items": items}))
+    program = tmp_path / "kubectl"
+    program.write_text(f"#!/bin/sh\ncat {tmp_path}/list.json\n")
+    program.chmod(0o755)
+    found = example_objects(Kubectl(Path("/c"), program=program))
+    assert [(item["kind"], item["metadata"]["name"]) for item in found] == [
+        ("Model", "minilm"),
+        ("KnowledgeBase", "hpo"),
+        ("Model", "organ-system"),
+        ("InferenceService", "phenotype"),
+    ]
+
+
+@pytest.mark.parametrize("words", ["[spec.x: Invalid value]", "see [/usr/lib/x]"])
+def test_an_error_is_printed_as_it_was_said(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise PermanentError(words, reason="CommandFailed")
+
+    out = io.StringIO()
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(cli, "console", Console(file=out, width=200))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert (out.getvalue(), ended.value.code) == (f"error: {words}\n", 65)
