@@ -3,7 +3,7 @@
     N items, L labels.
 
 Accuracy has Wilson's 95 % interval; macro-F1 and the gain over a baseline have bootstrap intervals, the gain paired on the same items. All
-speak about items of the groups that were held out: another draw of groups moves a number further (docs/training.md shows how far).
+speak about items of the groups that were held out: another draw of groups moves a number further, and no interval here says how far.
 """
 
 import math
