@@ -31,8 +31,8 @@ Three things hold for all kinds:
 - A **version digest** (`sha256:…`) stands for a result and its whole history: the digests of all it was made from are part of it.
 - A **reference** names an object of the same namespace. It need not exist yet: until it does, a condition says so. `digest` pins it to one
   version; otherwise `update` says whether new versions are followed.
-- The annotation `llmos.dev/requested-at: <any new value>` (`llmos retry KIND/NAME`) tries once more what has failed for good, and makes again what the
-  registry has lost.
+- The annotation `llmos.dev/requested-at: <any new value>` (`llmos retry KIND/NAME`) tries once more what has failed for good, and makes
+  again what the registry has lost.
 
 Examples: [examples/healthcare](../examples/healthcare).
 """

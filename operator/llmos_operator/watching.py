@@ -13,6 +13,7 @@ from typing import Any
 import kopf
 
 from llmos_operator.handlers import WATCHED_BY_LABEL, Intake, register
+from llmos_operator.kopf_toggles import wake_only_on_change
 from llmos_operator.names import GROUP, MANAGED_BY
 from llmos_operator.settings import Settings
 
@@ -73,6 +74,7 @@ async def run_watches(settings: Settings, intake: Intake, stop: asyncio.Event) -
 
     Raises: whatever ends a watch for good (kopf re-raises it): the process should then end, too, and be started again.
     """
+    wake_only_on_change()
     ready = asyncio.Event()
     namespaces = list(settings.watch_namespaces)
     operator = asyncio.create_task(

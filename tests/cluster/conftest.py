@@ -33,15 +33,9 @@ def kubectl(cluster: Cluster) -> Kubectl:
 
 
 @pytest.fixture(scope="session")
-def installation(cluster: Cluster, kubectl: Kubectl) -> Iterator[Installation]:
+def installation(cluster: Cluster) -> Iterator[Installation]:
     """The chart, installed with the images of this checkout, watching only the namespaces of the tests."""
-    installed = Installation(
-        helm=cluster.helm(),
-        kubectl=kubectl,
-        images=ensure_images(cluster),
-        registry=cluster.registry,
-        namespaces=[MAIN_NAMESPACE, NAMESPACE],
-    )
+    installed = Installation(cluster=cluster, images=ensure_images(cluster), namespaces=[MAIN_NAMESPACE, NAMESPACE])
     installed.install()
     try:
         yield installed

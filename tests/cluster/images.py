@@ -14,5 +14,7 @@ def tag_image(cluster: Cluster, reference: str, tag: str) -> None:
     place, _, digest = reference.partition("@")
     host, _, repository = place.partition("/")
     url = f"{'http' if cluster.plain_http else 'https'}://{host}/v2/{repository}/manifests"
-    manifest = httpx.get(f"{url}/{digest}", headers={"Accept": _ACCEPT}).raise_for_status()
-    httpx.put(f"{url}/{tag}", content=manifest.content, headers={"Content-Type": manifest.headers["content-type"]}).raise_for_status()
+    with httpx.Client(trust_env=not cluster.is_local) as client:
+        manifest = client.get(f"{url}/{digest}", headers={"Accept": _ACCEPT}).raise_for_status()
+        headers = {"Content-Type": manifest.headers["content-type"]}
+        client.put(f"{url}/{tag}", content=manifest.content, headers=headers).raise_for_status()

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from llmos.cli.demo.install import chart_values, prepare_namespace
-from llmos.local.helm import Helm
-from llmos.local.kubectl import Kubectl, poll_until
+from llmos.local.cluster import Cluster
+from llmos.local.kubectl import poll_until
 from tests.cluster.world import RELEASE, ROOT, SYSTEM_NAMESPACE, World, until
 
 CHART = ROOT / "charts" / "llmos"
@@ -19,18 +19,18 @@ CRDS = ("models", "knowledgebases", "trainingjobs", "inferenceservices")
 class Installation:
     """A release that watches only the namespaces of the tests."""
 
-    def __init__(self, *, helm: Helm, kubectl: Kubectl, images: Mapping[str, str], registry: str, namespaces: Sequence[str]) -> None:
-        self.helm = helm
-        self.kubectl = kubectl
+    def __init__(self, *, cluster: Cluster, images: Mapping[str, str], namespaces: Sequence[str]) -> None:
+        self.helm = cluster.helm()
+        self.kubectl = kubectl = cluster.kubectl()
         self.images = dict(images)
         self.namespaces = tuple(namespaces)
         # A repository of this run's own: what an earlier run has pushed would be adopted, and nothing would be tested.
         self.repository = f"llmos-test/{uuid.uuid4().hex[:8]}"
         self._found_crds = kubectl.get("crd", "models.llmos.dev") is not None
-        values = chart_values(images, registry=registry)
+        values = chart_values(images, registry=cluster.registry, plain_http=cluster.plain_http, is_local=cluster.is_local)
         self.values: dict[str, Any] = {
             **values,
-            "artifacts": {**values["artifacts"], "repository": f"{registry}/{self.repository}"},
+            "artifacts": {**values["artifacts"], "repository": f"{cluster.registry}/{self.repository}"},
             "watchNamespaces": list(namespaces),
             "rbac": {"create": True, "aggregate": False},
             # Somebody else's release owns the CRDs where they exist; both come from this checkout.

@@ -11,23 +11,33 @@ from tests.cluster.world import World
 
 # Bounded in time, and one request after the other: what is looked for is a gap, not a limit.
 _PROGRAM = """
-import json, signal, sys, time, urllib.error, urllib.request
-url, seconds = sys.argv[1], float(sys.argv[2])
-answered, failures = 0, []
+import http.client, json, signal, sys, time
+host, seconds = sys.argv[1], float(sys.argv[2])
+answered, failures, stopped = 0, [], []
 end = time.monotonic() + seconds
-stopped = []
 signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
-request = urllib.request.Request(url, json.dumps({"text": "seizures"}).encode(), {"Content-Type": "application/json"})
+kept = http.client.HTTPConnection(host, 8080, timeout=15)
+body, headers = json.dumps({"text": "seizures"}), {"Content-Type": "application/json"}
+
+def ask(connection):
+    connection.request("POST", "/v1/predict", body, headers)
+    response = connection.getresponse()
+    text = response.read().decode()
+    if response.status != 200:
+        failures.append(f"{response.status}: {text[:300]}")
+
 print("asking", flush=True)
 while not stopped and time.monotonic() < end:
-    try:
-        with urllib.request.urlopen(request, timeout=15) as response:
-            response.read()
-        answered += 1
-    except urllib.error.HTTPError as error:
-        failures.append(f"{error.code}: {error.read(300).decode()}")
-    except OSError as error:
-        failures.append(repr(error))
+    # One connection that is kept alive, as a gateway has it, and a new one each time, as a script does.
+    for connection in (kept, http.client.HTTPConnection(host, 8080, timeout=15)):
+        try:
+            ask(connection)
+            answered += 1
+        except (OSError, http.client.HTTPException) as error:
+            failures.append(repr(error))
+            connection.close()
+        if connection is not kept:
+            connection.close()
     time.sleep(0.05)
 print(json.dumps({"answered": answered, "failures": failures}), flush=True)
 """
@@ -70,7 +80,7 @@ def _pod(service: str, image: str, at_most_s: float) -> dict[str, object]:
     container = {
         "name": "traffic",
         "image": image,
-        "command": ["python", "-c", _PROGRAM, f"http://{service}:8080/v1/predict", str(at_most_s)],
+        "command": ["python", "-c", _PROGRAM, service, str(at_most_s)],
         "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
     }
     security = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}

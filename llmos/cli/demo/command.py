@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,12 +108,18 @@ def _show_checks(console: Console, checks: list[Check]) -> None:
 
 def _show_next(console: Console, namespace: str, kubectl: Kubectl, elapsed_s: float) -> None:
     console.print(f"\nDone in {elapsed_s:.0f} s. Where to look next:", style="bold")
+    program = _own_command()
     for command, why in (
         (f"export KUBECONFIG={kubectl.kubeconfig}", "this cluster, for kubectl, helm and you"),
-        (f"llmos kubectl get llmos -n {namespace}", "the five objects"),
-        (f"llmos kubectl describe trainingjob organ-system -n {namespace}", "what was measured, and the digests it stands on"),
-        ("llmos kubectl explain inferenceservice.spec", "every field, explained"),
-        (f'llmos demo --question "…" --namespace {namespace}', "ask something else"),
+        (f"{program} kubectl get llmos -n {namespace}", "the five objects"),
+        (f"{program} kubectl describe trainingjob organ-system -n {namespace}", "what was measured, and the digests it stands on"),
+        (f"{program} kubectl explain inferenceservice.spec", "every field, explained"),
+        (f'{program} demo --question "…" --namespace {namespace}', "ask something else"),
         ("make down", "stop the cluster; it keeps its state"),
     ):
         console.print(f"  [cyan]{escape(command)}[/]  [dim]{why}[/]", highlight=False, soft_wrap=True)
+
+
+def _own_command() -> str:
+    """Return what to type for this command: `make` runs it from .venv, which is rarely on the PATH."""
+    return "llmos" if shutil.which("llmos") == str(Path(sys.argv[0]).resolve()) else os.path.relpath(sys.argv[0])
