@@ -9,6 +9,7 @@ finalizers, no annotations, no patches, no peering, no posting of events.
 import argparse
 import asyncio
 import contextlib
+import itertools
 import logging
 import random
 import signal
@@ -60,9 +61,9 @@ class Operator:
         self._cache = Cache()
         self._reports = ReportStore()
         installation = Installation(settings, _report_ca(self._certificates))
-        reconciler = Reconciler(self._cache, self._reports, installation, Ports(client, store, self._clock))
+        self._reconciler = Reconciler(self._cache, self._reports, installation, Ports(client, store, self._clock))
         self._queue: WorkQueue[ObjectKey] = WorkQueue(
-            reconciler,
+            self._reconciler,
             workers=settings.queue.workers,
             resync_s=settings.queue.resync_seconds,
             clock=self._clock,
@@ -108,8 +109,7 @@ class Operator:
         probes = Probes(
             self._clock,
             is_ready=lambda: self._intake.has_listed or self._has_nothing_to_list,
-            is_idle=lambda: self._queue.is_idle,
-            last_finished=lambda: self._queue.last_finished,
+            stuck_since=lambda: self._queue.stuck_since,
         )
         await stack.enter_async_context(_server(probes.application(), self._settings.probes.port))
         await stack.enter_async_context(_server(self._metrics.application(), self._settings.metrics.port))
@@ -120,14 +120,21 @@ class Operator:
         server = ReportServer(authenticator, self._reports, self._clock, self._metrics, enqueue=self._enqueue)
         context = load_certificates(self._certificates)
         await stack.enter_async_context(_server(server.application(), self._settings.report.port, context))
-        renewal = asyncio.create_task(keep_certificates_fresh(context, self._certificates), name="certificates")
+        renewal = asyncio.create_task(
+            keep_certificates_fresh(context, self._certificates, on_authority=self._take_authority), name="certificates"
+        )
         stack.callback(renewal.cancel)
+
+    def _take_authority(self, authority: str) -> None:
+        """Give every service the renewed CA of the report endpoint; Jobs that run end before the old one is over."""
+        self._reconciler.use(Installation(self._settings, authority))
+        for key in self._cache.keys(["InferenceService"]):
+            self._enqueue(key)
 
     async def _wait_for_crds(self, stop: asyncio.Event) -> None:
         """Wait until the four kinds are served: kopf looks once, at its start, which spares the operator the right to read CRDs."""
-        namespace = next(iter(self._settings.watch_namespaces), "")
         found = 0
-        for kind in CUSTOM_KINDS:
+        for kind, namespace in itertools.product(CUSTOM_KINDS, self._settings.watch_namespaces or ("",)):
             said = False
             while not stop.is_set():
                 count = await self._client.count(ObjectKey(kind, namespace, ""))

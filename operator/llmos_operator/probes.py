@@ -12,29 +12,34 @@ from llmos_operator.clock import Clock
 __all__ = ["STUCK_S", "Probes"]
 
 STUCK_S = 180.0
-"""A pass that keeps a worker for longer, with others waiting, is a hang: no call takes this long (all have time-outs)."""
+"""A pass that runs for longer is a hang: no call takes this long (all have time-outs). So is work that waits so long for a free worker."""
 
 
 class Probes:
     """`/healthz` and `/readyz`."""
 
-    def __init__(
-        self, clock: Clock, *, is_ready: Callable[[], bool], is_idle: Callable[[], bool], last_finished: Callable[[], float]
-    ) -> None:
+    def __init__(self, clock: Clock, *, is_ready: Callable[[], bool], stuck_since: Callable[[], float | None]) -> None:
+        """Make them.
+
+        Args:
+            clock: time.
+            is_ready: whether the cluster was listed.
+            stuck_since: see `WorkQueue.stuck_since`.
+        """
         self._clock = clock
         self._is_ready = is_ready
-        self._is_idle = is_idle
-        self._last_finished = last_finished
+        self._stuck_since = stuck_since
 
     def is_healthy(self) -> bool:
-        """Answering at all shows that the loop turns; besides, work that waits must move."""
-        return self._is_idle() or self._clock.monotonic() - self._last_finished() < STUCK_S
+        """Answering at all shows that the loop turns; besides, work must move."""
+        since = self._stuck_since()
+        return since is None or self._clock.monotonic() - since < STUCK_S
 
     def application(self) -> web.Application:
         """Return the server."""
 
         async def healthz(_: web.Request) -> web.Response:
-            return _answer(self.is_healthy(), "ok", "no pass has finished for a long time although work is waiting")
+            return _answer(self.is_healthy(), "ok", "a pass has been running, or work waiting, for longer than any call may take")
 
         async def readyz(_: web.Request) -> web.Response:
             return _answer(self._is_ready(), "ok", "the first listing of the cluster is not finished")

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
+from llmos.errors import LlmosError
 from llmos_operator.clock import Clock
 
 __all__ = ["FORGET", "QueueObserver", "WorkQueue"]
@@ -67,7 +68,7 @@ class WorkQueue(Generic[K]):
         self._observer = observer
         self._ready: deque[K] = deque()
         self._waiting: set[K] = set()
-        self._running: set[K] = set()
+        self._running: dict[K, float] = {}
         self._again: set[K] = set()
         self._failures: dict[K, int] = {}
         self._due: dict[K, float] = {}
@@ -114,6 +115,13 @@ class WorkQueue(Generic[K]):
         """Nothing waits and nothing runs (timers may be set)."""
         return not self._ready and not self._running
 
+    @property
+    def stuck_since(self) -> float | None:
+        """When (monotonic) the oldest run began, or, where keys wait and none runs, when a run last finished; None if all is at rest."""
+        if self._running:
+            return min(self._running.values())
+        return self.last_finished if self._ready else None
+
     def failures(self, key: K) -> int:
         """How often in a row this key failed."""
         return self._failures.get(key, 0)
@@ -145,11 +153,11 @@ class WorkQueue(Generic[K]):
                 return
             key = self._ready.popleft()
             self._waiting.discard(key)
-            self._running.add(key)
+            self._running[key] = self._clock.monotonic()
             try:
                 await self._run_once(key)
             finally:
-                self._running.discard(key)
+                self._running.pop(key, None)
                 if key in self._again:
                     self._again.discard(key)
                     self.add(key)
@@ -166,7 +174,9 @@ class WorkQueue(Generic[K]):
             error = caught
             count = self._failures[key] = self._failures.get(key, 0) + 1
             delay_s = self._jittered(min(BACKOFF_MAXIMUM_S, BACKOFF_BASE_S * 2 ** min(count - 1, 20)))
-            logger.warning("%s failed %d times, again in %.1f s: %s", key, count, delay_s, caught)
+            # What we foresaw explains itself; anything else is a mistake of ours, and whoever looks for it needs to know where.
+            trace = None if isinstance(caught, LlmosError) else caught
+            logger.warning("%s failed %d times, again in %.1f s: %s", key, count, delay_s, caught, exc_info=trace)
             self.add_after(key, delay_s)
         finally:
             self.last_finished = self._clock.monotonic()

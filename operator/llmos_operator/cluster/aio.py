@@ -107,9 +107,10 @@ def _mapped(error: _ApiFailure, key: ObjectKey) -> ClusterError:
 class AioClusterClient:
     """The port over HTTP."""
 
-    def __init__(self, api: ApiClient, observer: RequestObserver | None = None) -> None:
+    def __init__(self, api: ApiClient, observer: RequestObserver | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
         self._api = api
         self._observer = observer
+        self._timeout_s = timeout_s
 
     async def close(self) -> None:
         """Close the connections."""
@@ -125,7 +126,8 @@ class AioClusterClient:
         """Create it; ObjectExists if there is one of this name."""
         key = ObjectKey.of(body)
         status, answer = await self._request("POST", ObjectKey(key.kind, key.namespace, ""), body, query={"fieldManager": MANAGER})
-        if status == 409:
+        # A quota that many creations change at once conflicts, too; that is no object of this name.
+        if status == 409 and answer.get("reason") == "AlreadyExists":
             raise ObjectExists("there is an object of this name already", reason="NameConflict", key=key, status=status)
         return _or_fail(status, answer)
 
@@ -186,7 +188,7 @@ class AioClusterClient:
     async def count(self, key: ObjectKey) -> int | None:
         """Return how many objects of this kind there are (at least), or None if the kind is not installed; the name is not used."""
         status, answer = await self._request("GET", ObjectKey(key.kind, key.namespace, ""), query={"limit": "1"})
-        return None if status == 404 else len(_or_fail(status, answer)["items"])
+        return None if status == 404 else len(_or_fail(status, answer)["items"] or ())
 
     async def review_token(self, token: str, *, audience: str) -> TokenIdentity | None:
         """Return whose token this is, or None if it is not valid for this audience or not a pod's."""
@@ -227,7 +229,7 @@ class AioClusterClient:
         # In a pod the token is re-read from its file when it nears its end; that is the configuration's refresh hook.
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, verb, body)
         url = self._api.configuration.host + path
-        response = await self._api.rest_client.request(verb, url, headers=headers, body=body, _request_timeout=TIMEOUT_S)
+        response = await self._api.rest_client.request(verb, url, headers=headers, body=body, _request_timeout=self._timeout_s)
         data = await response.read()
         if self._observer:
             self._observer.requested(verb, kind, response.status)

@@ -13,6 +13,8 @@ from llmos_operator.names import API_VERSION, CUSTOM_KINDS, Json, ObjectKey, kin
 
 __all__ = ["Cache", "owner_of"]
 
+_DELETED_REMEMBERED = 1024
+
 
 def owner_of(body: Json) -> ObjectKey | None:
     """Return the custom resource that owns this child or pod, or None if it is not one of ours."""
@@ -37,6 +39,8 @@ class Cache:
         self._owner: dict[ObjectKey, ObjectKey] = {}
         self._referrers: dict[ObjectKey, dict[ObjectKey, None]] = defaultdict(dict)
         self._references: dict[ObjectKey, tuple[ObjectKey, ...]] = {}
+        self._deleted: dict[str, int] = {}
+        """Uid → resource version at which an object was deleted, of the latest ones: an answer that comes late must not bring it back."""
 
     def upsert(self, body: Json) -> None:
         """Take an object as an event or an answer brought it, unless something newer is here."""
@@ -44,6 +48,8 @@ class Cache:
         identity = _identity(body)
         known = self._versions.get(key)
         if known and known[0] == identity[0] and known[1] >= identity[1]:
+            return
+        if self._deleted.get(identity[0], -1) >= identity[1]:
             return
         if key.kind in CUSTOM_KINDS:
             slim = slim_custom_resource(body)
@@ -61,10 +67,13 @@ class Cache:
     def remove(self, body: Json) -> None:
         """Drop an object that was deleted, unless another of its name has come since."""
         key = ObjectKey.of(body)
+        uid, version = _identity(body)
+        self._deleted[uid] = version
+        if len(self._deleted) > _DELETED_REMEMBERED:
+            del self._deleted[next(iter(self._deleted))]
         known = self._versions.get(key)
-        if known is None or known[0] != _identity(body)[0]:
-            return
-        self.discard(key)
+        if known is not None and known[0] == uid:
+            self.discard(key)
 
     def discard(self, key: ObjectKey) -> None:
         """Drop whatever is known under this key."""

@@ -5,6 +5,7 @@ Owns: the order of the questions. Must not: decide.
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 from llmos_operator.api import InferenceServiceSpec, Reference, Spec
 from llmos_operator.cluster import Cache
@@ -45,19 +46,23 @@ class Observer:
             return subject.resolved_digest(reference) or _digest_in_jobs(jobs, reference.role, self._repository(subject, reference))
 
         resolved = await self._resolve(subject, spec, previous)
-        progress = self._reports.progress(subject.key, subject.uid)
-        observed = JobObserved(subject, spec, resolved, jobs, pods, progress=progress)
+        observed = JobObserved(subject, spec, resolved, jobs, pods)
+        observed = replace(observed, progress=self._progress(observed))
         if needs_lookup(observed) or (observed.is_at_rest_with_version() and self._rechecks.is_due(subject)):
             lookup = await self._look_up(observed)
             self._rechecks.note(subject)
-            return JobObserved(subject, spec, resolved, jobs, pods, lookup, progress=progress)
+            return replace(observed, lookup=lookup)
         if observed.problem or observed.has_current_version():
             return observed
         job = observed.current_job()
         if job is None or finished_as(job):
             return observed
-        told = await self._troubleshooter.about_job(job, pods_of(observed, job))
-        return JobObserved(subject, spec, resolved, jobs, pods, told=told, progress=progress)
+        return replace(observed, told=await self._troubleshooter.about_job(job, pods_of(observed, job)))
+
+    def _progress(self, observed: JobObserved) -> Json | None:
+        job = None if observed.problem else observed.current_job()
+        pods = {pod["metadata"]["name"] for pod in pods_of(observed, job)} if job else set()
+        return self._reports.progress(observed.subject.key, observed.subject.uid, pods=pods)
 
     async def _look_up(self, observed: JobObserved) -> Lookup:
         key = observed.subject.key

@@ -1,9 +1,12 @@
 """Who sends a report: a TokenReview (cached) names the pod, and the pod must be controlled by a current child of the object it speaks for.
 
-Must not: trust anything in the body. A token is kept only as its digest.
+Must not: trust anything in the body. A token is kept only as its digest. Whether its pod still works for the object is looked up each time,
+so that a pod that is gone is refused at once.
 """
 
+import base64
 import hashlib
+import json
 from dataclasses import dataclass
 
 from llmos_operator.clock import Clock
@@ -12,8 +15,11 @@ from llmos_operator.names import REPORT_AUDIENCE, Json, ObjectKey
 
 __all__ = ["Authenticator", "Sender"]
 
-KEPT_S = 120.0
-"""How long a reviewed token is believed; it lives ten minutes."""
+KEPT_S = 600.0
+"""How long a reviewed token is believed at most; it lives ten minutes, and is believed until shortly before its end."""
+UNDATED_KEPT_S = 60.0
+"""How long one is believed that does not say when it ends."""
+EARLY_S = 10.0
 REFUSED_KEPT_S = 10.0
 _REMEMBERED = 4096
 
@@ -50,8 +56,17 @@ class Authenticator:
         if len(self._known) >= _REMEMBERED:
             self._known = {key: value for key, value in self._known.items() if value[0] > now}
         if len(self._known) < _REMEMBERED:
-            self._known[digest] = (now + (KEPT_S if identity else REFUSED_KEPT_S), identity)
+            self._known[digest] = (now + (self._lifetime_s(token) if identity else REFUSED_KEPT_S), identity)
         return identity
+
+    def _lifetime_s(self, token: str) -> float:
+        """Return how long a token that the API server has found authentic may be believed: until its own end."""
+        try:
+            claims = token.split(".")[1]
+            expires = float(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"])
+        except (IndexError, ValueError, KeyError, TypeError):
+            return UNDATED_KEPT_S
+        return max(0.0, min(KEPT_S, expires - self._clock.now().timestamp() - EARLY_S))
 
     def recognise(self, identity: TokenIdentity) -> Sender | None:
         """Return the sender if its pod is, right now, controlled by a child of a custom resource of ours."""

@@ -91,7 +91,7 @@ class ReportServer:
         if claimed != (sender.owner.kind, sender.owner.namespace, sender.owner.name, sender.owner_uid):
             return 403, f"Pod {sender.pod} belongs to {sender.owner} and cannot report for another object"
         if report.active is None:
-            self._store.put_progress(sender.owner, sender.owner_uid, report.progress(self._clock.now()))
+            self._store.put_progress(sender.owner, sender.owner_uid, sender.pod, report.progress(self._clock.now()))
             self._enqueue(sender.owner)
         elif self._store.put_active(sender.owner, sender.owner_uid, sender.pod, report.active.model_dump(mode="json")):
             self._enqueue(sender.owner)
@@ -115,17 +115,30 @@ def load_certificates(directory: Path) -> ssl.SSLContext:
     return context
 
 
-async def keep_certificates_fresh(context: ssl.SSLContext, directory: Path) -> None:
-    """Load the certificate again when the mounted Secret changes; new connections then use it."""
-    certificate = directory / "tls.crt"
-    seen = certificate.read_bytes()
+async def keep_certificates_fresh(
+    context: ssl.SSLContext, directory: Path, *, on_authority: Callable[[str], None], every_s: float = RELOAD_S
+) -> None:
+    """Load the certificate again when the mounted Secret changes; new connections then use it.
+
+    Args:
+        context: the server's.
+        directory: where `tls.crt`, `tls.key` and `ca.crt` are mounted.
+        on_authority: told the new `ca.crt` when it is another one.
+        every_s: how often to look.
+    """
+    certificate, authority = directory / "tls.crt", directory / "ca.crt"
+    seen, trusted = certificate.read_bytes(), authority.read_text(encoding="ascii")
     while True:
-        await asyncio.sleep(RELOAD_S)
+        await asyncio.sleep(every_s)
         try:
             if (found := certificate.read_bytes()) != seen:
                 context.load_cert_chain(certificate, directory / "tls.key")
                 seen = found
                 logger.info("the report endpoint's certificate was renewed")
-        except (OSError, ssl.SSLError) as error:
+            if (renewed := authority.read_text(encoding="ascii")) != trusted:
+                trusted = renewed
+                on_authority(renewed)
+                logger.info("the report endpoint's authority was renewed")
+        except (OSError, ssl.SSLError, UnicodeDecodeError) as error:
             # The kubelet swaps the files one after the other; the next look finds a pair.
             logger.warning("the report endpoint's certificate cannot be read: %s", error)

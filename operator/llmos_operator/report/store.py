@@ -3,6 +3,8 @@
 Must not: be persisted, or be used for a gate or a digest.
 """
 
+from collections.abc import Collection
+
 from llmos_operator.names import Json, ObjectKey
 
 __all__ = ["ReportStore"]
@@ -12,12 +14,12 @@ class ReportStore:
     """What pods said last, by the object they work for (and its uid)."""
 
     def __init__(self) -> None:
-        self._progress: dict[tuple[ObjectKey, str], Json] = {}
+        self._progress: dict[tuple[ObjectKey, str], tuple[str, Json]] = {}
         self._active: dict[tuple[ObjectKey, str], dict[str, Json]] = {}
 
-    def put_progress(self, key: ObjectKey, uid: str, progress: Json) -> None:
-        """Remember a Job's progress."""
-        self._progress[(key, uid)] = progress
+    def put_progress(self, key: ObjectKey, uid: str, pod: str, progress: Json) -> None:
+        """Remember a Job's progress, as this pod of it says."""
+        self._progress[(key, uid)] = (pod, progress)
 
     def put_active(self, key: ObjectKey, uid: str, pod: str, active: Json) -> bool:
         """Remember what an inference pod serves; returns whether that is news (a sidecar repeats itself)."""
@@ -26,9 +28,10 @@ class ReportStore:
         pods[pod] = active
         return is_news
 
-    def progress(self, key: ObjectKey, uid: str) -> Json | None:
-        """Return the latest progress."""
-        return self._progress.get((key, uid))
+    def progress(self, key: ObjectKey, uid: str, *, pods: Collection[str]) -> Json | None:
+        """Return the latest progress if one of these pods has said it: an earlier attempt's is no progress of the next."""
+        pod, progress = self._progress.get((key, uid), ("", None))
+        return progress if pod in pods else None
 
     def active(self, key: ObjectKey, uid: str) -> dict[str, Json]:
         """Return pod name → what it serves."""
@@ -39,9 +42,11 @@ class ReportStore:
         for (key, _), pods in self._active.items():
             if key == owner:
                 pods.pop(pod, None)
+        for entry in [entry for entry, (said_by, _) in self._progress.items() if entry[0] == owner and said_by == pod]:
+            del self._progress[entry]
 
     def forget(self, key: ObjectKey) -> None:
-        """Drop all about an object that is gone, or whose Job has ended."""
+        """Drop all about an object that is gone."""
         for table in (self._progress, self._active):
             for entry in [entry for entry in table if entry[0] == key]:
                 del table[entry]

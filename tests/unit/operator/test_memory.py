@@ -127,3 +127,14 @@ def test_what_create_recorded_becomes_what_apply_records() -> None:
     applied = {"metadata": {"resourceVersion": "7", "managedFields": [{**entry, "operation": "Apply"}, entry]}}
     assert ownership_patch(applied) is None
     assert ownership_patch({"metadata": {"resourceVersion": "7", "managedFields": [other]}}) is None
+
+
+def test_a_late_answer_does_not_bring_a_deleted_object_back_but_a_newer_one_does() -> None:
+    cache = Cache()
+    cache.upsert(child("Service", version="5"))
+    cache.remove(child("Service", version="9"))
+    cache.upsert(child("Service", version="7"))
+    assert len(cache) == 0
+    # A watch by label says DELETED of what only lost its label: it may come back.
+    cache.upsert(child("Service", version="10"))
+    assert len(cache) == 1

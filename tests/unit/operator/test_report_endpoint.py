@@ -1,5 +1,10 @@
 """The report endpoint over HTTP: who may report, for whom, how much, how often."""
 
+import asyncio
+import base64
+import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +15,7 @@ from llmos_operator.cluster import ClusterUnavailable, TokenIdentity
 from llmos_operator.metrics import Metrics
 from llmos_operator.names import ObjectKey
 from llmos_operator.report import Authenticator, ReportServer
+from llmos_operator.report.server import keep_certificates_fresh, load_certificates
 
 KEY = ObjectKey("Model", "demo", "minilm")
 
@@ -118,6 +124,40 @@ async def test_a_token_is_reviewed_once_for_many_reports(door: Door) -> None:
         assert await door.post() == 202
         door.world.clock.advance(6)
     assert len(door.world.cluster.requests) == 1
+
+
+async def test_a_token_that_says_when_it_ends_is_believed_until_then(door: Door) -> None:
+    identity = door.world.cluster.tokens["good"]
+    ends = int(door.world.clock.now().timestamp()) + 600
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": ends}).encode()).decode().rstrip("=")
+    token = f"header.{claims}.signature"
+    door.world.cluster.tokens[token] = identity
+    door.world.forget_requests()
+    for _ in range(19):
+        assert await door.post(token=token) == 202
+        door.world.clock.advance(30)
+    assert len(door.world.cluster.requests) == 1
+    del door.world.cluster.tokens[token]
+    door.world.clock.advance(30)
+    assert await door.post(token=token) == 401
+
+
+async def test_a_renewed_authority_is_handed_on(tmp_path: Path) -> None:
+    options = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=llmos"]
+    files = ["-keyout", str(tmp_path / "tls.key"), "-out", str(tmp_path / "tls.crt")]
+    subprocess.run(["openssl", "req", "-x509", *options, *files], check=True, capture_output=True)  # noqa: ASYNC221 - once
+    (tmp_path / "ca.crt").write_text("old")
+    told: list[str] = []
+    keeping = asyncio.create_task(keep_certificates_fresh(load_certificates(tmp_path), tmp_path, on_authority=told.append, every_s=0.01))
+    await asyncio.sleep(0.05)
+    assert told == []
+    (tmp_path / "ca.crt").write_text("new")
+    for _ in range(200):
+        if told:
+            break
+        await asyncio.sleep(0.01)
+    keeping.cancel()
+    assert told == ["new"]
 
 
 async def test_an_api_server_that_does_not_answer_is_503_and_not_remembered(door: Door) -> None:

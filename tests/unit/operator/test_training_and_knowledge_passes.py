@@ -125,14 +125,29 @@ async def test_a_deadline_fails_the_run_for_good(world: World) -> None:
 async def test_progress_is_shown_while_it_runs_and_goes_with_the_job(world: World) -> None:
     parents = await start_training(world)
     uid = world.cluster.objects[TRAINING]["metadata"]["uid"]
-    world.add_pod(world.job(), phase="Running")
+    pod = world.add_pod(world.job(), phase="Running")
     progress = {"phase": "Train", "percent": 40, "time": "2026-01-01T12:00:00Z"}
-    world.reports.put_progress(TRAINING, uid, progress)
+    world.reports.put_progress(TRAINING, uid, pod.name, progress)
     await world.settle(TRAINING)
     assert world.status(TRAINING)["progress"] == progress
     world.publish(TRAINING, parents)
     world.finish_job()
     await world.settle(TRAINING)
+    assert "progress" not in world.status(TRAINING)
+
+
+async def test_progress_of_an_earlier_attempt_is_no_progress_of_the_next(world: World) -> None:
+    await start_training(world)
+    uid = world.cluster.objects[TRAINING]["metadata"]["uid"]
+    world.fail_job(exit_code=75, message=json.dumps({"reason": "RegistryUnavailable", "message": "no answer"}))
+    progress = {"phase": "Train", "percent": 70, "time": "2026-01-01T12:00:00Z"}
+    world.reports.put_progress(TRAINING, uid, f"{world.job()['metadata']['name']}-pod", progress)
+    await world.settle(TRAINING)
+    world.clock.advance(601)
+    await world.settle(TRAINING)
+    world.add_pod(world.job(), phase="Running")
+    await world.settle(TRAINING)
+    assert world.condition(TRAINING) == ("False", "JobRunning")
     assert "progress" not in world.status(TRAINING)
 
 

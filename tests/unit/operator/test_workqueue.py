@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from world import FakeClock
 
+from llmos.errors import TransientError
 from llmos_operator.workqueue import BACKOFF_MAXIMUM_S, FORGET, JITTER, WorkQueue
 
 
@@ -214,3 +215,35 @@ async def test_closing_finishes_what_runs_and_takes_nothing_new() -> None:
     gate.set()
     await task
     assert done == ["a"]
+
+
+async def test_a_hang_shows_from_when_the_oldest_run_began_not_from_when_one_last_finished() -> None:
+    clock, gate = FakeClock(), asyncio.Event()
+
+    async def reconcile(_: str) -> None:
+        await gate.wait()
+
+    async with running(reconcile, clock) as queue:
+        assert queue.stuck_since is None
+        clock.advance(1000)
+        queue.add("a")
+        await turn()
+        clock.advance(5)
+        queue.add("b")
+        await turn()
+        assert queue.stuck_since == 1000
+        gate.set()
+        await turn()
+        assert queue.stuck_since is None
+
+
+async def test_a_mistake_of_ours_is_logged_with_its_trace_and_what_was_foreseen_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    async def reconcile(key: str) -> None:
+        raise KeyError("x") if key == "mistake" else TransientError("away", reason="RegistryUnavailable")
+
+    async with running(reconcile, FakeClock()) as queue:
+        queue.add("mistake")
+        queue.add("foreseen")
+        await turn()
+    traced = {record.args[0]: record.exc_info is not None for record in caplog.records if isinstance(record.args, tuple)}
+    assert traced == {"mistake": True, "foreseen": False}
