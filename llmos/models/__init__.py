@@ -8,11 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from llmos.models.compute import count_cpus, wait_passively
-from llmos.models.config import ModelSpec, OnnxSpec, PythonPackageSource, Task, parse_model_spec
+from llmos.models.config import HttpFileSource, HttpSource, ModelSpec, OnnxSpec, PythonPackageSource, Task, parse_model_spec
 from llmos.models.folder import copy_model_folder, folder_layers
 from llmos.models.labels import Label, read_labels, write_labels
-from llmos.models.package import import_from_package
 from llmos.models.serving_files import build_triton_config
+from llmos.models.sources import import_from_http, import_from_package
 
 if TYPE_CHECKING:
     from llmos.models.network import TextNetwork, load_network
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "HttpFileSource",
+    "HttpSource",
     "Label",
     "ModelSpec",
     "OnnxSpec",
@@ -33,6 +35,7 @@ __all__ = [
     "count_cpus",
     "export_onnx",
     "folder_layers",
+    "import_from_http",
     "import_from_package",
     "load_network",
     "measure_invariance",

@@ -15,6 +15,8 @@ from llmos.errors import ConfigError
 
 __all__ = [
     "Decimals",
+    "HttpFileSource",
+    "HttpSource",
     "ModelSpec",
     "OnnxSpec",
     "PythonPackageSource",
@@ -68,6 +70,21 @@ class PythonPackageSource(SpecPart):
     """The folder with config.json, inside the wheel."""
 
 
+class HttpFileSource(SpecPart):
+    """One file of a model folder."""
+
+    url: Annotated[str, Field(pattern=r"^https?://", max_length=2048)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    path: Annotated[str, Field(min_length=1, max_length=256)]
+    """Where it lies in the folder, such as `config.json`."""
+
+
+class HttpSource(SpecPart):
+    """The files of a model folder, each by address and checksum."""
+
+    files: Annotated[tuple[HttpFileSource, ...], Field(min_length=1, max_length=64)]
+
+
 class TrainingJobSource(SpecPart):
     """What a TrainingJob made; which version is said by the parent of role `trainingJob`."""
 
@@ -76,12 +93,13 @@ class Source(SpecPart):
     """Where the weights come from: exactly one."""
 
     python_package: PythonPackageSource | None = None
+    http: HttpSource | None = None
     training_job: TrainingJobSource | None = None
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
-        if (self.python_package is None) == (self.training_job is None):
-            raise ValueError("must set exactly one of pythonPackage and trainingJob")
+        if [self.python_package, self.http, self.training_job].count(None) != 2:
+            raise ValueError("must set exactly one of pythonPackage, http and trainingJob")
         return self
 
 

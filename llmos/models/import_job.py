@@ -16,7 +16,7 @@ from llmos.models.compute import wait_passively
 from llmos.models.config import ModelSpec, Task, parse_model_spec
 from llmos.models.folder import build_model_config, folder_layers
 from llmos.models.labels import Label, read_labels
-from llmos.models.package import import_from_package
+from llmos.models.sources import import_from_http, import_from_package
 from llmos.workload import JobConfig, Reporter, Result, run_job
 
 __all__ = ["import_model", "main", "tool_versions"]
@@ -72,16 +72,19 @@ def _take_weights(config: JobConfig, spec: ModelSpec, registry: Registry, report
     folder = config.scratch / "weights"
     if spec.source.python_package is not None:
         import_from_package(spec.source.python_package, folder, reporter=reporter)
-        reporter.progress("Push", 0, "weights")
-        pushed = registry.push_payload(
-            config.target.repository,
-            folder_layers(folder),
-            artifact_type=MODEL_ARTIFACT,
-            config_type=MODEL_CONFIG,
-            config=build_model_config("safetensors"),
-        )
-        return folder, pushed.payload("weights", format="safetensors"), {}
-    return _take_from_training(config, spec, registry, reporter, folder)
+    elif spec.source.http is not None:
+        import_from_http(spec.source.http, folder, reporter=reporter)
+    else:
+        return _take_from_training(config, spec, registry, reporter, folder)
+    reporter.progress("Push", 0, "weights")
+    pushed = registry.push_payload(
+        config.target.repository,
+        folder_layers(folder),
+        artifact_type=MODEL_ARTIFACT,
+        config_type=MODEL_CONFIG,
+        config=build_model_config("safetensors"),
+    )
+    return folder, pushed.payload("weights", format="safetensors"), {}
 
 
 def _take_from_training(

@@ -12,6 +12,7 @@ from llmos.workload.config import (
     load_job_config,
     load_knowledge_config,
 )
+from llmos.workload.http_files import HttpFile, fetch_http_files
 from llmos.workload.logs import configure_logging, redact
 from llmos.workload.python_package import fetch_python_package
 from llmos.workload.report import Reporter
@@ -20,6 +21,7 @@ from llmos.workload.termination import write_termination
 
 __all__ = [
     "DEFAULT_CONFIG_PATH",
+    "HttpFile",
     "InferenceConfig",
     "JobConfig",
     "JobMain",
@@ -30,6 +32,7 @@ __all__ = [
     "Reporter",
     "Result",
     "configure_logging",
+    "fetch_http_files",
     "fetch_python_package",
     "load_inference_config",
     "load_job_config",

@@ -12,6 +12,8 @@ import pytest
 
 from llmos.cli.demo.ask import ask, forwarded
 from llmos.cli.demo.checks import QUESTION, check_demo
+from llmos.local.cluster import Cluster
+from tests.cluster.installation import Installation
 from tests.cluster.world import EXAMPLE, World, condition, example_documents, is_ready, names
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
@@ -120,6 +122,34 @@ def test_a_new_snapshot_is_switched_to_without_restarting_the_pod(demo: World) -
         what="the service is back on the pinned snapshot",
     )
     assert _ask(demo)["knowledge"][0]["digest"] == old
+
+
+def test_the_same_weights_from_addresses_are_the_same_payload(demo: World, cluster: Cluster, installation: Installation) -> None:
+    """A registry serves its blobs by HTTP under their SHA-256: addresses as anybody's mirror has them."""
+    weights = (demo.get("Model", "minilm") or {})["status"]["version"]["weights"]["digest"]
+    base = f"http{'' if cluster.plain_http else 's'}://{cluster.registry}/v2/{installation.repository}/{demo.namespace}/model/minilm"
+    with httpx.Client(trust_env=not cluster.is_local) as client:
+        answer = client.get(f"{base}/manifests/{weights}", headers={"Accept": "application/vnd.oci.image.manifest.v1+json"})
+    layers = answer.raise_for_status().json()["layers"]
+    paths = [layer["annotations"]["org.cncf.model.filepath"] for layer in layers]
+    files = [
+        {"url": f"{base}/blobs/{layer['digest']}", "sha256": layer["digest"].removeprefix("sha256:"), "path": path}
+        for layer, path in zip(layers, paths, strict=True)
+    ]
+    demo.apply(
+        {
+            **_document("Model", "minilm"),
+            "metadata": {"name": "mirrored"},
+            "spec": {"task": "FeatureExtraction", "source": {"http": {"files": files}}},
+        }
+    )
+    ready = demo.until_ready("Model", "mirrored", timeout_s=300)
+    assert ready["status"]["version"]["weights"]["digest"] == weights
+    demo.run("delete", "model", "mirrored")
+
+
+def _document(kind: str, name: str) -> dict[str, Any]:
+    return next(item for item in example_documents() if (item["kind"], item["metadata"]["name"]) == (kind, name))
 
 
 def test_two_replicas_get_a_disruption_budget_and_zero_replicas_say_so(demo: World) -> None:

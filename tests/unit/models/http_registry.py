@@ -1,8 +1,10 @@
-"""The in-memory registry behind a real socket, so that a job is tested through its own client."""
+"""Real sockets for jobs to be tested through: the in-memory registry, and a folder of files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import httpx
@@ -46,7 +48,25 @@ def serve_registry(memory: MemoryRegistry, port: int = 0) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    with _serving(Handler, port) as host:
+        yield host
+
+
+@contextmanager
+def serve_folder(folder: Path) -> Iterator[str]:
+    """Serve a folder's files until the block ends; yields the base URL."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with _serving(partial(Handler, directory=str(folder)), 0) as host:
+        yield f"http://{host}"
+
+
+@contextmanager
+def _serving(handler: Callable[..., BaseHTTPRequestHandler], port: int) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -27,9 +27,11 @@ def test_the_spec_of_the_contract_is_read() -> None:
     ("change", "message"),
     [
         ({"task": "Poetry"}, "spec.task: .*found 'Poetry'"),
-        ({"source": {}}, "spec.source: must set exactly one of pythonPackage and trainingJob"),
+        ({"source": {}}, "spec.source: must set exactly one of pythonPackage, http and trainingJob"),
         ({"source": {"pythonPackage": PACKAGE, "trainingJob": {}}}, "spec.source: must set exactly one"),
         ({"source": {"pythonPackage": PACKAGE | {"sha256": "abc"}}}, "spec.source.pythonPackage.sha256: .*found 'abc'"),
+        ({"source": {"http": {"files": []}}}, "spec.source.http.files: "),
+        ({"source": {"http": {"files": [{"url": "ftp://a/b", "sha256": "0" * 64, "path": "b"}]}}}, "spec.source.http.files.0.url: "),
         ({"onnx": {"precisions": ["Int8"]}}, "spec.onnx.precisions.0: .*found 'Int8'"),
         ({"onnx": {"maximumDifference": 0.001}}, "spec.onnx.maximumDifference: must be a decimal number as text"),
         ({"onnx": {"maximumDifference": "NaN"}}, "spec.onnx.maximumDifference: "),
