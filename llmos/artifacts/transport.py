@@ -4,7 +4,6 @@ Must not: know manifests. A status that means "nothing there" is left to the cal
 TransientError, so that an absent artifact and an absent registry are never confused.
 """
 
-import random
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -17,15 +16,13 @@ from llmos.artifacts.auth import RegistryAuth
 from llmos.artifacts.reading import MAX_DOCUMENT_BYTES
 from llmos.artifacts.repository import RegistryAccess, Repository
 from llmos.errors import LlmosError, PermanentError, TransientError
+from llmos.retrying import retry_transient
 
 __all__ = ["Transport", "client_options", "failure_of", "registry_url", "too_large", "unreachable"]
 
 T = TypeVar("T")
 
 _RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
-_ATTEMPTS: Final = 6
-_FIRST_DELAY_S: Final = 0.5
-_MAX_DELAY_S: Final = 30.0
 
 
 def registry_url(access: RegistryAccess, repository: Repository, suffix: str) -> str:
@@ -141,12 +138,4 @@ class Transport:
 
     def attempt(self, action: Callable[[], T]) -> T:
         """Run an action until it succeeds, fails for good, or the attempts are used up."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                return action()
-            except TransientError:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-                # Full jitter: many pods that lost the same registry must not return in step.
-                self._sleep(min(_MAX_DELAY_S, _FIRST_DELAY_S * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-        raise AssertionError("unreachable")
+        return retry_transient(action, sleep=self._sleep)

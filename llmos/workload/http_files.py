@@ -5,9 +5,7 @@ headers, unpack archives, or leave a file in place that was not checked.
 """
 
 import hashlib
-import logging
 import os
-import random
 import shutil
 import ssl
 import time
@@ -19,17 +17,13 @@ from typing import Final
 import httpx
 
 from llmos.errors import ConfigError, LlmosError, NotFoundError, PermanentError, TransientError
+from llmos.retrying import retry_transient
 from llmos.workload.report import Reporter
 
 __all__ = ["HttpFile", "fetch_http_files"]
 
 _TIMEOUT_S: Final = 60.0
-_ATTEMPTS: Final = 6
-_FIRST_DELAY_S: Final = 0.5
-_MAX_DELAY_S: Final = 30.0
 _RETRIED: Final = frozenset({408, 425, 429})
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +106,7 @@ def _inside(folder: Path, file: HttpFile) -> Path:
 def _fetch(client: httpx.Client, file: HttpFile, target: Path, meter: _Meter, sleep: Callable[[float], None]) -> None:
     """Bring one file, trying again what may succeed later, and going on from what has arrived."""
     state = _Arrived(target)
-    for attempt in range(_ATTEMPTS):
-        try:
-            state.continue_from(client, file, meter)
-            break
-        except TransientError as error:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            _log.warning("%s; attempt %d of %d", error, attempt + 1, _ATTEMPTS)
-            # Full jitter: many pods that lost the same server must not return in step.
-            sleep(min(_MAX_DELAY_S, _FIRST_DELAY_S * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+    retry_transient(lambda: state.continue_from(client, file, meter), sleep=sleep)
     if (found := state.digest()) != file.sha256:
         target.unlink()
         raise PermanentError(

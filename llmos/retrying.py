@@ -1,0 +1,39 @@
+"""Trying again what may succeed later, within one process: exponential, jittered, bounded.
+
+Must not: know what is tried. Waiting for minutes is the Job controller's business, and the operator's; this bridges seconds.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from llmos.errors import TransientError
+
+__all__ = ["retry_transient"]
+
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 6
+_FIRST_DELAY_S: Final = 0.5
+_MAX_DELAY_S: Final = 30.0
+
+
+def retry_transient(action: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
+    """Run an action until it succeeds, fails for good, or six attempts are used up.
+
+    Args:
+        action: raises TransientError for what may succeed later.
+        sleep: waits that many seconds.
+
+    Raises: the last TransientError; anything else at once.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return action()
+        except TransientError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            # Full jitter: many pods that lost the same server must not return in step.
+            sleep(min(_MAX_DELAY_S, _FIRST_DELAY_S * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+    raise AssertionError("unreachable")
