@@ -56,6 +56,7 @@ def web(up: Isolated, image: str) -> Isolated:
     """Two pods behind a Service, under the restricted level, that serve what lies on a volume."""
     up.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": web_objects(image)}))
     up.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/web", "--timeout=120s")
+    eventually_answers(up)  # kube-proxy learns of ready pods a moment after everybody else
     return up
 
 
