@@ -111,11 +111,6 @@ class WorkQueue(Generic[K]):
         return len(self._running)
 
     @property
-    def is_idle(self) -> bool:
-        """Nothing waits and nothing runs (timers may be set)."""
-        return not self._ready and not self._running
-
-    @property
     def stuck_since(self) -> float | None:
         """When (monotonic) the oldest run began, or, where keys wait and none runs, when a run last finished; None if all is at rest."""
         if self._running:

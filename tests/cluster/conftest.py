@@ -9,7 +9,6 @@ import pytest
 
 from llmos.local.cluster import Cluster, borrowed
 from llmos.local.images import ensure_images
-from llmos.local.kubectl import Kubectl
 from llmos.local.settings import LocalSettings
 from tests.cluster.installation import Installation
 from tests.cluster.world import EXAMPLE, World, example_documents
@@ -24,12 +23,6 @@ def cluster() -> Iterator[Cluster]:
     with borrowed() as found, pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", str(found.kubeconfig))
         yield found
-
-
-@pytest.fixture(scope="session")
-def kubectl(cluster: Cluster) -> Kubectl:
-    """kubectl against it."""
-    return cluster.kubectl()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Pure builders: a parsed spec and what was resolved in, Kubernetes objects out. No client, no clock, no chance."""
 
 from llmos_operator.desired.context import Installation, Source
-from llmos_operator.desired.difference import Tolerated, differences, differs, fingerprint
+from llmos_operator.desired.difference import Tolerated, differences, fingerprint
 from llmos_operator.desired.inference_service import ServiceInputs, build_children
 from llmos_operator.desired.job import JobInputs, build_job
 
@@ -14,6 +14,5 @@ __all__ = [
     "build_children",
     "build_job",
     "differences",
-    "differs",
     "fingerprint",
 ]

@@ -12,7 +12,7 @@ from llmos.artifacts import canonical_json, digest_bytes
 from llmos_operator.desired.quantity import quantity
 from llmos_operator.names import APPLIED_ANNOTATION, Json
 
-__all__ = ["Tolerated", "differences", "differs", "fingerprint", "with_fingerprint"]
+__all__ = ["Tolerated", "differences", "fingerprint", "with_fingerprint"]
 
 Tolerated = dict[str, Any]
 """Path of a field → its live value, where that is not what we applied and applying again would not change it."""
@@ -36,11 +36,6 @@ def with_fingerprint(body: Json) -> Json:
     """Return the body with its own fingerprint in an annotation."""
     annotations = {**body["metadata"].get("annotations", {}), APPLIED_ANNOTATION: fingerprint(body)}
     return {**body, "metadata": {**body["metadata"], "annotations": annotations}}
-
-
-def differs(desired: Any, live: Any) -> str | None:
-    """Return the path of the first desired field the live object does not have, or None."""
-    return next((path for path, _ in _differences(desired, live, "")), None)
 
 
 def differences(desired: Any, live: Any) -> Tolerated:

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmos_operator.desired import differs, fingerprint
+from llmos_operator.desired import differences, fingerprint
+
+
+def differs(wanted: Any, live: Any) -> str | None:
+    """The first difference."""
+    return next(iter(differences(wanted, live)), None)
 
 
 @pytest.mark.parametrize(

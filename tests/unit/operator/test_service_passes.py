@@ -336,6 +336,15 @@ async def test_with_autoscaling_replicas_says_where_it_starts(world: World) -> N
     assert world.cluster.objects[DEPLOYMENT]["spec"]["replicas"] == 3
 
 
+async def take_new_images(world: World, keys: list[ObjectKey]) -> None:
+    """`helm upgrade` to other images, and one pass over each service until it rests."""
+    images = type(world.settings.images)(trainer="trainer:2", sidecar="sidecar:2", triton="triton:2")
+    world.settings = world.settings.model_copy(update={"images": images})
+    world.start()
+    for key in keys:
+        await world.settle(key)
+
+
 async def test_an_upgrade_rolls_a_few_services_at_a_time(world: World) -> None:
     await world.make_ready(world.add("Model", "minilm", MINILM))
     keys = [world.add("InferenceService", f"service-{index}", {"model": {"name": "minilm"}}) for index in range(6)]
@@ -343,11 +352,7 @@ async def test_an_upgrade_rolls_a_few_services_at_a_time(world: World) -> None:
         await world.settle(key)
         world.roll_out(key.name)
         await world.settle(key)
-    images = type(world.settings.images)(trainer="trainer:2", sidecar="sidecar:2", triton="triton:2")
-    world.settings = world.settings.model_copy(update={"images": images})
-    world.start()
-    for key in keys:
-        await world.settle(key)
+    await take_new_images(world, keys)
 
     def upgraded() -> list[str]:
         deployments = world.children("Deployment")
@@ -372,11 +377,7 @@ async def test_services_that_never_settle_do_not_hold_up_an_upgrade_for_ever(wor
     keys = [world.add("InferenceService", f"service-{index}", {"model": {"name": "minilm"}}) for index in range(5)]
     for key in keys:
         await world.settle(key)
-    images = type(world.settings.images)(trainer="trainer:2", sidecar="sidecar:2", triton="triton:2")
-    world.settings = world.settings.model_copy(update={"images": images})
-    world.start()
-    for key in keys:
-        await world.settle(key)
+    await take_new_images(world, keys)
     last = ObjectKey("Deployment", "demo", "service-4")
     assert "triton:2" not in str(world.cluster.objects[last]["spec"])
     world.clock.advance(601)
