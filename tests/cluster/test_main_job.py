@@ -157,6 +157,10 @@ def test_two_replicas_get_a_disruption_budget_and_zero_replicas_say_so(demo: Wor
     demo.until_reason("InferenceService", "phenotype", "ScaledToZero", timeout_s=60)
     assert demo.list("poddisruptionbudget") == []
     demo.run("scale", "inferenceservice", "phenotype", "--replicas=2")
-    ready = demo.until_ready("InferenceService", "phenotype", timeout_s=180)
-    assert ready["status"]["readyReplicas"] == 2
+    demo.until(
+        lambda: demo.get("InferenceService", "phenotype"),
+        lambda service: is_ready(service) and service["status"]["readyReplicas"] == 2,
+        timeout_s=180,
+        what="both replicas of InferenceService phenotype being ready",
+    )
     assert names(demo.list("poddisruptionbudget")) == {"phenotype"}
