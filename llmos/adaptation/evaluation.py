@@ -16,7 +16,7 @@ from llmos.adaptation.metrics import Interval, Scores, measure_gain, score
 from llmos.adaptation.split import Split
 from llmos.adaptation.training import predict
 from llmos.models.config import Task
-from llmos.models.network import load_network
+from llmos.models.text_network import load_network
 
 __all__ = ["evaluate"]
 

@@ -13,11 +13,13 @@ from llmos.models.folder import copy_model_folder, folder_layers
 from llmos.models.labels import Label, read_labels, write_labels
 from llmos.models.serving_files import build_triton_config
 from llmos.models.sources import import_from_http, import_from_package
+from llmos.models.tensors import TensorSpec
 
 if TYPE_CHECKING:
-    from llmos.models.network import TextNetwork, load_network
+    from llmos.models.network import Network
     from llmos.models.onnx_compare import Comparison, compare, measure_invariance, measure_latency
     from llmos.models.onnx_export import export_onnx
+    from llmos.models.text_network import TextNetwork, load_network
 
 __all__ = [
     "Comparison",
@@ -25,9 +27,11 @@ __all__ = [
     "HttpSource",
     "Label",
     "ModelSpec",
+    "Network",
     "OnnxSpec",
     "PythonPackageSource",
     "Task",
+    "TensorSpec",
     "TextNetwork",
     "build_triton_config",
     "compare",
@@ -48,10 +52,11 @@ __all__ = [
 
 _HEAVY = {
     "Comparison": "onnx_compare",
-    "TextNetwork": "network",
+    "Network": "network",
+    "TextNetwork": "text_network",
     "compare": "onnx_compare",
     "export_onnx": "onnx_export",
-    "load_network": "network",
+    "load_network": "text_network",
     "measure_invariance": "onnx_compare",
     "measure_latency": "onnx_compare",
 }

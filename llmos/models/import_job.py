@@ -37,7 +37,8 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
     with Registry(config.artifacts.access) as registry:
         folder, weights, carried = _take_weights(config, spec, registry, reporter)
         # Imported late: a wrong hash or name should fail in a second, not after torch was loaded.
-        from llmos.models.network import load_network
+        from llmos.models.onnx_export import export_onnx
+        from llmos.models.text_network import load_network
 
         reporter.progress("Import", 0, "loading the weights")
         network = load_network(folder, spec.task)
@@ -46,8 +47,12 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
         measurements: dict[str, Any] = {**carried, "parameters": num_parameters, "onnx": {}}
         measurements |= {"labels": len(labels)} if labels else {}
         payloads = [weights]
+        reporter.progress("Export", 0, "torch to ONNX")
+        exported = export_onnx(network, _new_folder(config.scratch / "exported") / "model.onnx", maximum_tokens=spec.onnx.maximum_tokens)
         for precision in spec.onnx.precisions:
-            built, onnx = _build(config, spec, registry, reporter, network=network, labels=labels, precision=precision, weights=weights)
+            built, onnx = _build(
+                config, spec, registry, reporter, network=network, exported=exported, labels=labels, precision=precision, weights=weights
+            )
             measurements["onnx"][precision] = built
             payloads.append(onnx)
     worst = max(measurements["onnx"].values(), key=lambda values: float(values["maximumDifference"]))["maximumDifference"]
@@ -110,6 +115,11 @@ def _take_from_training(
     return folder, Payload("weights", payload.digest, payload.size_bytes, {"format": "safetensors"}), carried
 
 
+def _new_folder(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
 def _build(
     config: JobConfig,
     spec: ModelSpec,
@@ -117,6 +127,7 @@ def _build(
     reporter: Reporter,
     *,
     network: Any,
+    exported: Path,
     labels: Sequence[Label],
     precision: str,
     weights: Payload,
@@ -133,7 +144,14 @@ def _build(
         "Longest input": f"{spec.onnx.maximum_tokens} tokens",
     }
     built = build_onnx(
-        network, config.scratch / "onnx" / precision, spec=spec.onnx, labels=labels, facts=facts, on_progress=reporter.progress
+        network,
+        exported,
+        config.scratch / "onnx" / precision,
+        precision=precision,
+        spec=spec.onnx,
+        labels=labels,
+        facts=facts,
+        on_progress=reporter.progress,
     )
     reporter.progress("Push", 50, f"ONNX {precision}")
     pushed = registry.push_payload(

@@ -1,114 +1,52 @@
-"""A model folder as one torch module: token ids in, the one tensor that is served out.
+"""What can be exported, compared and served: a torch module that says what goes in and what comes out.
 
-    B batch, T tokens, D width, L labels; ids and masks are int64, everything else float32.
+    B batch, N length (tokens, samples, …); ids and masks are int64, everything else float32.
 
-The same module is exported and compared, so that what was measured is what is served. Must not: run code that a model folder brings along
-(`trust_remote_code` stays off).
+One class a kind of input derives from `Network` and lives in a file of its own; everything behind it (export, precisions, measurements,
+serving files) knows only this. Must not: know a task.
 """
 
-import inspect
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import torch
-from torch import Tensor, nn
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
-from transformers.utils import logging as transformers_logging
+import numpy as np
+from torch import nn
 
-from llmos.errors import ConfigError
-from llmos.models.config import Task
-from llmos.models.labels import read_labels
+from llmos.models.tensors import Inputs, TensorSpec
 
-__all__ = ["TextNetwork", "load_network"]
-
-_INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")
+__all__ = ["Network"]
 
 
-class TextNetwork(nn.Module):
-    """Wraps a transformers model so that it has one output: `embedding` [B, D] or `logits` [B, L]."""
+class Network(nn.Module, ABC):
+    """A model with fixed names and axes; `forward` takes the tensors of `inputs` in order and returns those of `outputs`."""
 
-    def __init__(self, model: Any, tokenizer: Any, task: Task) -> None:
-        super().__init__()
-        self.model = model
-        self.tokenizer = tokenizer
-        self.task = task
-        accepted = set(inspect.signature(model.forward).parameters) & set(tokenizer.model_input_names)
-        self.input_names = tuple(name for name in _INPUTS if name in accepted)
-        """In the order in which `forward` takes them."""
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
 
-        self.output_name = "embedding" if task is Task.FEATURE_EXTRACTION else "logits"
-        self.pooling = "Mean" if task is Task.FEATURE_EXTRACTION else None
-        self.pad_id = int(tokenizer.pad_token_id or 0)
-        self.vocabulary_size = int(model.config.get_text_config().vocab_size)
-        self.maximum_positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        """Longest input in tokens; None where positions are relative."""
+    model: Any
+    """The transformers model."""
 
-        self.output_size = int(model.config.hidden_size if task is Task.FEATURE_EXTRACTION else model.config.num_labels)
+    maximum_positions: int | None
+    """Longest input it was built for; None where there is no such bound."""
 
-    def forward(self, input_ids_BT: Tensor, attention_mask_BT: Tensor, token_type_ids_BT: Tensor | None = None) -> Tensor:
-        """Return `embedding` or `logits`."""
-        arguments = {"input_ids": input_ids_BT, "attention_mask": attention_mask_BT}
-        if token_type_ids_BT is not None:
-            arguments["token_type_ids"] = token_type_ids_BT
-        answer = self.model(**arguments)
-        if self.pooling is None:
-            return answer.logits
-        hidden_BTD = answer.last_hidden_state
-        mask_BT1 = attention_mask_BT.unsqueeze(-1).to(hidden_BTD.dtype)
-        # A row of padding alone has no mean; the clamp makes it zero and not NaN.
-        return (hidden_BTD * mask_BT1).sum(1) / mask_BT1.sum(1).clamp(min=1.0)
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of `inputs`."""
+        return tuple(tensor.name for tensor in self.inputs)
 
+    @abstractmethod
+    def choose_shapes(self, maximum_length: int) -> tuple[tuple[int, int], ...]:
+        """Return at least two shapes (batch, length) to compare at; none is `EXAMPLE_SHAPE` of the export in any axis."""
 
-def load_network(folder: Path, task: Task) -> TextNetwork:
-    """Load a model folder in float32, in evaluation mode, on the CPU.
+    @abstractmethod
+    def make_inputs(self, shape: tuple[int, int], generator: np.random.Generator, *, full: bool = False) -> Inputs:
+        """Make random inputs of shape (batch, length); unless `full`, every row is a little shorter than the one before."""
 
-    Raises: ConfigError: InvalidSource if transformers cannot load it, TaskMismatch if its weights have no head for the task.
-    """
-    transformers_logging.disable_progress_bar()
-    loader = AutoModel if task is Task.FEATURE_EXTRACTION else AutoModelForSequenceClassification
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        # Eager attention exports to a smaller graph than SDPA, and ONNX Runtime runs it a little faster.
-        model, info = loader.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-            attn_implementation="eager",
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise ConfigError(
-            f"transformers cannot load {folder.name}: {' '.join(str(error).split())[:500]}", reason="InvalidSource"
-        ) from error
-    _check_weights(info, task)
-    network: TextNetwork = TextNetwork(model, tokenizer, task).eval()
-    if task is Task.TEXT_CLASSIFICATION and len(read_labels(folder)) != network.output_size:
-        raise ConfigError(
-            f"{folder.name} names {len(read_labels(folder))} labels and its head has {network.output_size}", reason="InvalidSource"
-        )
-    return network
+    @abstractmethod
+    def pad(self, inputs: Inputs, length: int) -> Inputs | None:
+        """Return the same inputs padded to a length; None where nothing is ever padded."""
 
-
-def _check_weights(info: dict[str, Any], task: Task) -> None:
-    """Refuse a model of which transformers had to make up weights; it only warns."""
-    missing = sorted(str(key) for key in info["missing_keys"])
-    mismatched = sorted(str(key[0] if isinstance(key, tuple) else key) for key in info["mismatched_keys"])
-    # An encoder saved without its pooler still embeds: mean pooling does not use it.
-    needed = [key for key in missing if task is Task.TEXT_CLASSIFICATION or "pooler" not in key] + mismatched
-    if (
-        needed
-        and task is Task.TEXT_CLASSIFICATION
-        and all(key.startswith(("classifier", "score", "pooler", "bert.pooler")) for key in needed)
-    ):
-        raise ConfigError(
-            f"spec.task is TextClassification, and the weights have no trained head ({needed[0]} is missing); "
-            "use FeatureExtraction, or train a head with a TrainingJob",
-            reason="TaskMismatch",
-        )
-    if needed:
-        raise ConfigError(
-            f"{len(needed)} weights are missing or of another shape, {needed[0]} first; the file does not fit config.json",
-            reason="InvalidSource",
-        )
+    @abstractmethod
+    def write_assets(self, folder: Path, *, maximum_length: int) -> None:
+        """Write what a server needs to make the tensors: `preprocessing.json` and, with text, `tokenizer.json`."""

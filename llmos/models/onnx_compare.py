@@ -18,13 +18,13 @@ import torch
 from numpy.typing import NDArray
 
 from llmos.models.compute import count_cpus
-from llmos.models.network import TextNetwork
+from llmos.models.network import Network
 from llmos.models.onnx_export import EXAMPLE_SHAPE
+from llmos.models.tensors import Inputs
 
-__all__ = ["Comparison", "choose_shapes", "compare", "measure_invariance", "measure_latency", "open_session"]
+__all__ = ["Comparison", "compare", "measure_invariance", "measure_latency", "open_session", "run_torch"]
 
 _SEED: Final = 20261123
-Inputs = Mapping[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,6 @@ class Comparison:
         return self.maximum <= bound
 
 
-def choose_shapes(maximum_tokens: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return two shapes (batch, tokens) that are not the export's example in any axis: a single short text, and a batch of the longest."""
-    return (1, 5), (3, maximum_tokens)
-
-
 def open_session(path: Path) -> Any:
     """Open an ONNX file on the CPU with as many threads as this process may use."""
     options = onnxruntime.SessionOptions()
@@ -59,7 +54,7 @@ def open_session(path: Path) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def compare(network: TextNetwork, session: Any, shapes: Sequence[tuple[int, int]]) -> Comparison:
+def compare(network: Network, session: Any, shapes: Sequence[tuple[int, int]]) -> Comparison:
     """Run torch and the export on random tokens, rows of different lengths, and report the differences.
 
     Args:
@@ -73,32 +68,36 @@ def compare(network: TextNetwork, session: Any, shapes: Sequence[tuple[int, int]
     generator = np.random.default_rng(_SEED)
     differences = {}
     for shape in shapes:
-        inputs = _make_inputs(network, shape, generator)
-        with torch.inference_mode():
-            expected_BO = network(*(torch.from_numpy(array) for array in inputs.values())).numpy()
-        differences[shape] = _difference(session.run(None, dict(inputs))[0], expected_BO)
+        inputs = network.make_inputs(shape, generator)
+        differences[shape] = _difference(session.run(None, dict(inputs)), run_torch(network, inputs))
     return Comparison(differences)
 
 
-def measure_invariance(network: TextNetwork, session: Any, *, maximum_tokens: int) -> tuple[float, float]:
+def run_torch(network: Network, inputs: Inputs) -> list[NDArray[Any]]:
+    """Return the network's own outputs, in the order of `network.outputs`."""
+    with torch.inference_mode():
+        answer = network(*(torch.from_numpy(array) for array in inputs.values()))
+    return [tensor.numpy() for tensor in ((answer,) if isinstance(answer, torch.Tensor) else answer)]
+
+
+def measure_invariance(network: Network, session: Any, *, maximum_tokens: int) -> tuple[float, float]:
     """Measure how far an answer moves because of what stands beside it.
 
-    Returns: the largest absolute difference between a row alone and in a batch of its equals in length, and between a row bare and padded.
+    Returns: the largest absolute difference between a row alone and in a batch of its equals in length, and between a row bare and padded
+        (0 where nothing is ever padded).
     """
-    generator = np.random.default_rng(_SEED)
     tokens = max(4, maximum_tokens // 4)
-    inputs = {name: array[:, :tokens] for name, array in _make_inputs(network, (8, tokens), generator, full=True).items()}
-    together_BO = session.run(None, inputs)[0]
-    alone_BO = np.concatenate([session.run(None, {name: array[row : row + 1] for name, array in inputs.items()})[0] for row in range(8)])
-    padding = ((0, 0), (0, maximum_tokens - tokens))
-    padded = {name: np.pad(array, padding, constant_values=network.pad_id if name == "input_ids" else 0) for name, array in inputs.items()}
-    padded_BO = session.run(None, padded)[0]
-    return _difference(together_BO, alone_BO), _difference(padded_BO, together_BO)
+    inputs = network.make_inputs((8, tokens), np.random.default_rng(_SEED), full=True)
+    together = session.run(None, dict(inputs))
+    alone = [session.run(None, {name: array[row : row + 1] for name, array in inputs.items()}) for row in range(8)]
+    between = _difference(together, [np.concatenate(rows) for rows in zip(*alone, strict=True)])
+    padded = network.pad(inputs, maximum_tokens)
+    return between, 0.0 if padded is None else _difference(_cut(session.run(None, dict(padded)), together), together)
 
 
-def measure_latency(network: TextNetwork, session: Any, *, batch: int, tokens: int, runs: int = 20) -> float:
+def measure_latency(network: Network, session: Any, *, batch: int, tokens: int, runs: int = 20) -> float:
     """Return the median time of one run in milliseconds, after three unmeasured ones."""
-    inputs = dict(_make_inputs(network, (batch, tokens), np.random.default_rng(_SEED), full=True))
+    inputs = dict(network.make_inputs((batch, tokens), np.random.default_rng(_SEED), full=True))
     times_ms = []
     for _ in range(runs + 3):
         start = time.perf_counter()
@@ -107,23 +106,13 @@ def measure_latency(network: TextNetwork, session: Any, *, batch: int, tokens: i
     return float(np.median(times_ms[3:]))
 
 
-def _make_inputs(
-    network: TextNetwork, shape: tuple[int, int], generator: np.random.Generator, *, full: bool = False
-) -> dict[str, NDArray[np.int64]]:
-    """Make random tokens; unless `full`, every row after the first is a little shorter than the one before."""
-    batch, tokens = shape
-    lengths_B = np.full(batch, tokens) if full else np.maximum(1, tokens - np.arange(batch) * max(1, tokens // (batch + 1)))
-    mask_BT = (np.arange(tokens) < lengths_B[:, None]).astype(np.int64)
-    ids_BT = generator.integers(0, network.vocabulary_size, shape, dtype=np.int64)
-    arrays = {
-        "input_ids": np.where(mask_BT == 1, ids_BT, network.pad_id),
-        "attention_mask": mask_BT,
-        "token_type_ids": np.zeros(shape, dtype=np.int64),
-    }
-    return {name: arrays[name] for name in network.input_names}
-
-
-def _difference(left: NDArray[Any], right: NDArray[Any]) -> float:
-    if left.shape != right.shape:
+def _difference(left: Sequence[NDArray[Any]], right: Sequence[NDArray[Any]]) -> float:
+    """Return the largest absolute difference of any number of any output; infinity where shapes differ."""
+    if [array.shape for array in left] != [array.shape for array in right]:
         return float("inf")
-    return float(np.max(np.abs(left.astype(np.float64) - right.astype(np.float64))))
+    return float(np.max([np.max(np.abs(one.astype(np.float64) - other)) for one, other in zip(left, right, strict=True)]))
+
+
+def _cut(padded: Sequence[NDArray[Any]], bare: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Return outputs of padded inputs without what stands at the padding, where an output has one value a token."""
+    return [array[tuple(slice(0, size) for size in other.shape)] for array, other in zip(padded, bare, strict=True)]

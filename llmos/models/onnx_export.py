@@ -12,16 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import onnx_ir
 import torch
 
 from llmos.errors import ConfigError, PermanentError
-from llmos.models.network import TextNetwork
+from llmos.models.network import Network
 
 __all__ = ["EXAMPLE_SHAPE", "export_onnx"]
 
 EXAMPLE_SHAPE: Final = (2, 7)
-"""Batch and tokens of the example the graph is traced with; both above 1, which torch.export would fix for ever."""
+"""Batch and length of the example the graph is traced with; both above 1, which torch.export would fix for ever."""
 
 OPSET: Final = 20
 _MAXIMUM_BATCH: Final = 1024
@@ -29,10 +30,10 @@ _EXTERNAL_DATA_BYTES: Final = 1 << 30
 """Above this, weights go to `model.onnx.data`: a protobuf file ends at 2 GiB."""
 
 
-def export_onnx(network: TextNetwork, path: Path, *, maximum_tokens: int) -> Path:
+def export_onnx(network: Network, path: Path, *, maximum_tokens: int) -> Path:
     """Write `path` (and `<path>.data` if it is large).
 
-    Inputs are INT64 [batch, tokens], named as in `network.input_names`; the one output is FP32 [batch, width or labels].
+    Inputs and outputs are those the network names, the batch axis before each; every free axis of an input is the same length.
 
     Args:
         maximum_tokens: the longest input it must take.
@@ -45,22 +46,21 @@ def export_onnx(network: TextNetwork, path: Path, *, maximum_tokens: int) -> Pat
             f"spec.onnx.maximumTokens is {maximum_tokens}, and the model has {network.maximum_positions} positions; lower it",
             reason="InvalidSpec",
         )
-    example = tuple(torch.ones(EXAMPLE_SHAPE, dtype=torch.int64) for _ in network.input_names)
-    axes = {
-        0: torch.export.Dim("batch", min=1, max=_MAXIMUM_BATCH),
-        1: torch.export.Dim("tokens", min=1, max=max(maximum_tokens, EXAMPLE_SHAPE[1])),
-    }
+    arrays = network.make_inputs(EXAMPLE_SHAPE, np.random.default_rng(0), full=True)
+    batch = torch.export.Dim("batch", min=1, max=_MAXIMUM_BATCH)
+    length = torch.export.Dim("tokens", min=1, max=max(maximum_tokens, EXAMPLE_SHAPE[1]))
+    axes = tuple({0: batch, **{axis: length for axis, size in enumerate(tensor.dims, 1) if size == -1}} for tensor in network.inputs)
     try:
         with _quiet():
             program = torch.onnx.export(
                 network,
-                example,
+                tuple(torch.from_numpy(arrays[name]) for name in network.input_names),
                 dynamo=True,
                 verbose=False,
                 opset_version=OPSET,
                 input_names=list(network.input_names),
-                output_names=[network.output_name],
-                dynamic_shapes=tuple(axes for _ in network.input_names),
+                output_names=[tensor.name for tensor in network.outputs],
+                dynamic_shapes=axes,
             )
     except Exception as error:
         # The exporter raises whatever its passes meet; the last line says what.

@@ -10,41 +10,35 @@ from pathlib import Path
 from typing import Any, Final
 
 from llmos.models.labels import Label, write_labels
+from llmos.models.tensors import TensorSpec
 
-__all__ = ["MAXIMUM_BATCH", "TRITON_MODEL_NAME", "build_card", "build_preprocessing", "build_triton_config", "write_serving_files"]
+__all__ = ["MAXIMUM_BATCH", "TRITON_MODEL_NAME", "build_card", "build_triton_config", "write_preprocessing", "write_serving_files"]
 
 TRITON_MODEL_NAME: Final = "model"
 MAXIMUM_BATCH: Final = 32
 """Most rows Triton joins: bounds the memory and the wait of one run. A CPU gains little beyond a few rows; a GPU takes them all at once."""
 
 
-def build_triton_config(*, input_names: Sequence[str], output_name: str, output_size: int, is_batched: bool) -> str:
+def build_triton_config(*, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], is_batched: bool) -> str:
     """Return `config.pbtxt`.
 
     Args:
+        inputs: what goes in, without the batch axis.
+        outputs: what comes out, likewise.
         is_batched: whether Triton may join requests of equal length; only where answers were measured not to depend on their neighbours.
             No queue delay is set: requests are joined when they wait anyway, and never made to wait.
     """
-    # Without batching Triton is told the batch axis as an ordinary one; both forms take and give the same tensors.
-    batch_axis = "" if is_batched else "-1, "
     lines = [f'name: "{TRITON_MODEL_NAME}"', 'backend: "onnxruntime"', f"max_batch_size: {MAXIMUM_BATCH if is_batched else 0}"]
-    lines += [f'input {{ name: "{name}" data_type: TYPE_INT64 dims: [ {batch_axis}-1 ] }}' for name in input_names]
-    lines += [f'output {{ name: "{output_name}" data_type: TYPE_FP32 dims: [ {batch_axis}{output_size} ] }}']
+    lines += [f"input {{ {_describe(tensor, is_batched)} }}" for tensor in inputs]
+    lines += [f"output {{ {_describe(tensor, is_batched)} }}" for tensor in outputs]
     lines += ["dynamic_batching { }"] if is_batched else []
     return "\n".join(lines) + "\n"
 
 
-def build_preprocessing(
-    *, input_names: Sequence[str], output_name: str, pad_id: int, pooling: str | None, maximum_tokens: int
-) -> dict[str, Any]:
-    """Return `preprocessing.json`: all a server needs to turn a text into tensors."""
-    return {
-        "maximumTokens": maximum_tokens,
-        "inputs": list(input_names),
-        "outputs": [output_name],
-        "padId": pad_id,
-        "pooling": pooling,
-    }
+def _describe(tensor: TensorSpec, is_batched: bool) -> str:
+    # Without batching Triton is told the batch axis as an ordinary one; both forms take and give the same tensors.
+    dims = tensor.dims if is_batched else (-1, *tensor.dims)
+    return f'name: "{tensor.name}" data_type: TYPE_{tensor.data_type} dims: [ {", ".join(map(str, dims))} ]'
 
 
 def build_card(*, title: str, facts: Mapping[str, str]) -> str:
@@ -53,13 +47,14 @@ def build_card(*, title: str, facts: Mapping[str, str]) -> str:
     return f"# {title}\n\n| | |\n|---|---|\n{rows}\n"
 
 
-def write_serving_files(
-    folder: Path, *, config_pbtxt: str, preprocessing: Mapping[str, Any], tokenizer_json: str, labels: Sequence[Label], card: str
-) -> None:
-    """Write the files of contract §6 beside `model.onnx`; `labels.json` only where there are labels."""
+def write_preprocessing(folder: Path, document: Mapping[str, Any]) -> None:
+    """Write `preprocessing.json`: all a server needs to turn a request into tensors."""
+    (folder / "preprocessing.json").write_text(json.dumps(document, sort_keys=True, indent=1) + "\n", encoding="utf-8")
+
+
+def write_serving_files(folder: Path, *, config_pbtxt: str, labels: Sequence[Label], card: str) -> None:
+    """Write what is the same for every kind of network beside `model.onnx`; `labels.json` only where there are labels."""
     (folder / "config.pbtxt").write_text(config_pbtxt, encoding="utf-8")
-    (folder / "preprocessing.json").write_text(json.dumps(preprocessing, sort_keys=True, indent=1) + "\n", encoding="utf-8")
-    (folder / "tokenizer.json").write_text(tokenizer_json, encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
     if labels:
         write_labels(folder, labels)

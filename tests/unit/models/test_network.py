@@ -28,7 +28,7 @@ def test_importing_the_package_does_not_import_torch() -> None:
 def test_an_encoder_gives_one_vector_for_each_text(encoder: TextNetwork) -> None:
     with torch.inference_mode():
         answer = encoder(*batch(encoder, [[2, 4, 3], [2, 5, 6, 7, 3]]))
-    assert (encoder.output_name, encoder.pooling, answer.shape, answer.dtype) == ("embedding", "Mean", (2, 32), torch.float32)
+    assert (encoder.outputs[0].name, encoder.pooling, answer.shape, answer.dtype) == ("embedding", "Mean", (2, 32), torch.float32)
 
 
 def test_the_vector_is_the_mean_of_the_tokens_that_are_not_padding(encoder: TextNetwork) -> None:
@@ -43,7 +43,12 @@ def test_the_vector_is_the_mean_of_the_tokens_that_are_not_padding(encoder: Text
 def test_a_classifier_gives_one_score_for_each_label(classifier: TextNetwork) -> None:
     with torch.inference_mode():
         answer = classifier(*batch(classifier, [[2, 4, 3]]))
-    assert (classifier.output_name, classifier.pooling, answer.shape, classifier.maximum_positions) == ("logits", None, (1, 3), POSITIONS)
+    assert (classifier.outputs[0].name, classifier.pooling, answer.shape, classifier.maximum_positions) == (
+        "logits",
+        None,
+        (1, 3),
+        POSITIONS,
+    )
 
 
 def test_an_encoder_is_no_classifier(encoder_folder: Path) -> None:

@@ -6,7 +6,6 @@ An export takes seconds whatever the size, so it is made once; that two exports 
 
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,14 @@ FACTS = {"Task": "TextClassification"}
 
 
 @pytest.fixture(scope="module")
-def built(classifier: TextNetwork, tmp_path_factory: pytest.TempPathFactory) -> BuiltOnnx:
-    return build_onnx(classifier, tmp_path_factory.mktemp("built") / "onnx", spec=SPEC, labels=LABELS, facts=FACTS)
+def exported(classifier: TextNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_onnx(classifier, tmp_path_factory.mktemp("exported") / "model.onnx", maximum_tokens=SPEC.maximum_tokens)
+
+
+@pytest.fixture(scope="module")
+def built(classifier: TextNetwork, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> BuiltOnnx:
+    folder = tmp_path_factory.mktemp("built") / "onnx"
+    return build_onnx(classifier, exported, folder, precision="Float32", spec=SPEC, labels=LABELS, facts=FACTS)
 
 
 @pytest.fixture(scope="module")
@@ -69,16 +74,10 @@ def test_another_model_is_found_out(session: Any, classifier_folder: Path, class
             classifier.model.classifier.bias.copy_(before)
 
 
-def test_an_export_beyond_the_bound_is_refused_with_both_numbers(
-    classifier: TextNetwork, built: BuiltOnnx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def reuse(_network: TextNetwork, path: Path, **_: object) -> Path:
-        return Path(shutil.copy(built.folder / "model.onnx", path))
-
-    monkeypatch.setattr("llmos.models.onnx_build.export_onnx", reuse)
+def test_an_export_beyond_the_bound_is_refused_with_both_numbers(classifier: TextNetwork, exported: Path, tmp_path: Path) -> None:
     spec = SPEC.model_copy(update={"maximum_difference": 0})
     with pytest.raises(PermanentError, match=r"differs from torch by 0\.0000\d+, and spec\.onnx\.maximumDifference allows 0;") as caught:
-        build_onnx(classifier, tmp_path / "onnx", spec=spec, labels=LABELS, facts=FACTS)
+        build_onnx(classifier, exported, tmp_path / "onnx", precision="Float32", spec=spec, labels=LABELS, facts=FACTS)
     assert caught.value.reason == "ExportDiffers"
 
 

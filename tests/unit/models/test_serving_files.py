@@ -1,11 +1,14 @@
 import pytest
 
-from llmos.models import build_triton_config
+from llmos.models import TensorSpec, build_triton_config
 from llmos.models.serving_files import build_card
+
+IDS, MASK = (TensorSpec(name, "INT64", (-1,)) for name in ("input_ids", "attention_mask"))
+LOGITS = TensorSpec("logits", "FP32", (14,))
 
 
 def test_the_triton_config_is_as_written_here() -> None:
-    assert build_triton_config(input_names=["input_ids", "attention_mask"], output_name="logits", output_size=14, is_batched=True) == (
+    assert build_triton_config(inputs=[IDS, MASK], outputs=[LOGITS], is_batched=True) == (
         'name: "model"\n'
         'backend: "onnxruntime"\n'
         "max_batch_size: 32\n"
@@ -17,7 +20,7 @@ def test_the_triton_config_is_as_written_here() -> None:
 
 
 def test_a_model_that_is_not_batched_takes_the_batch_as_an_ordinary_axis() -> None:
-    config = build_triton_config(input_names=["input_ids"], output_name="embedding", output_size=384, is_batched=False)
+    config = build_triton_config(inputs=[IDS], outputs=[TensorSpec("embedding", "FP32", (384,))], is_batched=False)
     assert "max_batch_size: 0\n" in config
     assert "dims: [ -1, -1 ]" in config
     assert "dims: [ -1, 384 ]" in config
@@ -30,7 +33,7 @@ def test_triton_s_own_parser_accepts_it(is_batched: bool) -> None:
     from google.protobuf import text_format
     from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-    text = build_triton_config(input_names=["input_ids"], output_name="logits", output_size=3, is_batched=is_batched)
+    text = build_triton_config(inputs=[IDS], outputs=[LOGITS], is_batched=is_batched)
     parsed = text_format.Parse(text, ModelConfig())
     assert (parsed.name, parsed.backend, parsed.HasField("dynamic_batching")) == ("model", "onnxruntime", is_batched)
 
