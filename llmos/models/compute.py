@@ -1,7 +1,7 @@
-"""How many processors this process may really use, and how its threads wait.
+"""What this process may really use: processors and memory; and how its threads wait.
 
-In a container `os.cpu_count()` is the node's; a pod limited to two processors that starts 64 threads is slower than with two. Must not:
-import torch.
+In a container `os.cpu_count()` is the node's; a pod limited to two processors that starts 64 threads is slower than with two. The same
+holds for memory: what the node has is no use to a pod that may take less. Must not: import torch.
 """
 
 import math
@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-__all__ = ["count_cpus", "wait_passively"]
+__all__ = ["count_cpus", "memory_limit", "wait_passively"]
 
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
@@ -23,6 +23,24 @@ def count_cpus(cgroup: Path = _CGROUP) -> int:
     schedulable = len(os.sched_getaffinity(0))
     limit = _read_v2(cgroup) or _read_v1(cgroup)
     return max(1, min(schedulable, math.ceil(limit))) if limit else schedulable
+
+
+def memory_limit(cgroup: Path = _CGROUP, meminfo: Path = Path("/proc/meminfo")) -> int:
+    """Return the bytes of memory this process may use: its limit, at most what the machine has.
+
+    Args:
+        cgroup: where the control groups are mounted; version 2 (`memory.max`) and 1 (`memory/memory.limit_in_bytes`) are read.
+        meminfo: the kernel's, for the machine.
+    """
+    machine = int(next(line for line in meminfo.read_text().splitlines() if line.startswith("MemTotal:")).split()[1]) * 1024
+    limits = [machine]
+    for path in (cgroup / "memory.max", cgroup / "memory/memory.limit_in_bytes"):
+        try:
+            # Version 2 writes "max" where there is no limit, version 1 a number larger than any machine.
+            limits.append(int(path.read_text()))
+        except (OSError, ValueError):
+            continue
+    return min(limits)
 
 
 def wait_passively() -> None:

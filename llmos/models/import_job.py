@@ -4,6 +4,7 @@ It only joins the pieces; the version is committed by `run_job`, after everythin
 content that is not in the hashed spec or in the parents.
 """
 
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from llmos.models.compute import wait_passively
 from llmos.models.config import ModelSpec, Task, parse_model_spec
 from llmos.models.folder import build_model_config, folder_layers
 from llmos.models.labels import Label, read_labels
+from llmos.models.plan import Available, check_plan, plan_import
 from llmos.models.sources import import_from_http, import_from_package
 from llmos.workload import JobConfig, Reporter, Result, run_job
 
@@ -23,6 +25,9 @@ __all__ = ["import_model", "main", "tool_versions"]
 
 _CARRIED: Final = ("accuracy", "macroF1", "baselineAccuracy")
 """Measurements of a TrainingJob that are true of its model, too."""
+
+
+_log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +41,7 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
     spec = parse_model_spec(config.spec)
     with Registry(config.artifacts.access) as registry:
         folder, weights, carried = _take_weights(config, spec, registry, reporter)
+        _plan(config, spec, reporter, folder)
         # Imported late: a wrong hash or name should fail in a second, not after torch was loaded.
         from llmos.models.onnx_export import export_onnx
         from llmos.models.text_network import load_network
@@ -113,6 +119,17 @@ def _take_from_training(
     registry.copy_payload(parent.repository, config.target.repository, payload.digest)
     carried = {name: trained.measurements[name] for name in _CARRIED if name in trained.measurements}
     return folder, Payload("weights", payload.digest, payload.size_bytes, {"format": "safetensors"}), carried
+
+
+def _plan(config: JobConfig, spec: ModelSpec, reporter: Reporter, folder: Path) -> None:
+    """Say what the export will take, and stop here if there is too little of it."""
+    available = Available.here(config.scratch, scratch_limit=config.scratch_bytes)
+    plan = plan_import(folder, precisions=spec.onnx.precisions, available=available)
+    _log.info("%s", plan.message)
+    reporter.plan(plan.to_document(), plan.message)
+    if plan.missing:
+        reporter.flush()
+    check_plan(plan)
 
 
 def _new_folder(folder: Path) -> Path:

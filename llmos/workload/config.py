@@ -133,6 +133,8 @@ class JobConfig(_Part):
     artifacts: Artifacts
     report: Report | None = None
     scratch: Path
+    scratch_bytes: Annotated[int | None, Field(ge=0)] = None
+    """The volume's size limit, which is not seen from inside; None: unknown."""
 
     @property
     def parent_digests(self) -> dict[str, str]:

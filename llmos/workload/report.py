@@ -49,6 +49,7 @@ class Reporter:
         self._transport = transport
         self._clock = clock
         self._news: dict[str, Any] | None = None
+        self._plan: Mapping[str, Any] | None = None
         self._is_new = False
         self._closed = False
         self._change = threading.Condition()
@@ -70,7 +71,24 @@ class Reporter:
         news: dict[str, Any] = {"phase": phase, "message": redact(message)[:_MAX_MESSAGE]}
         if percent is not None:
             news["percent"] = min(100, max(0, int(percent)))
-        self._post(news)
+        # Only the latest news is kept, so the plan travels with each.
+        self._post(news if self._plan is None else {**news, "plan": dict(self._plan)})
+
+    def plan(self, plan: Mapping[str, Any], message: str) -> None:
+        """Report what the work will take, now and with all that follows.
+
+        Args:
+            plan: as in `status.plan`.
+            message: the same for people.
+        """
+        self._plan = plan
+        self.progress("Plan", 100, message)
+
+    def flush(self) -> None:
+        """Wait until the latest news is on its way, at most as long as two reports take: for news that ends the work."""
+        with self._change:
+            if self._thread is not None:
+                self._change.wait_for(lambda: not self._is_new, timeout=self._interval_s + _TIMEOUT_S)
 
     def active(self, *, pod: str, model: str, knowledge: Sequence[Mapping[str, str]]) -> None:
         """Report what an inference pod serves now.
@@ -124,6 +142,7 @@ class Reporter:
         with self._change:
             self._change.wait_for(lambda: self._closed or self._is_new, timeout=self._repeat_s)
             self._is_new = False
+            self._change.notify_all()
             return None if self._closed else self._news
 
     def _authority(self) -> str:

@@ -12,6 +12,7 @@ from llmos.errors import EXIT_PERMANENT
 from llmos_operator.api import KnowledgeBaseSpec, ModelSpec, TrainingJobSpec, Workload
 from llmos_operator.desired.context import Installation, Source
 from llmos_operator.desired.pod import build_container, build_metadata, build_pod_spec, common_mounts, merged_resources
+from llmos_operator.desired.quantity import quantity
 from llmos_operator.names import (
     ATTEMPT_LABEL,
     CONFIG_ANNOTATION,
@@ -180,7 +181,7 @@ def _policy(inputs: JobInputs) -> Json:
 def _config(inputs: JobInputs, program: _Program, installation: Installation) -> str:
     """Return the workload's configuration (JSON is YAML)."""
     owner = inputs.owner
-    document = {
+    document: Json = {
         "apiVersion": "llmos.dev/workload-v1",
         "kind": program.config_kind,
         "object": {"kind": owner.kind, "namespace": owner.namespace, "name": owner.name, "uid": inputs.uid},
@@ -192,4 +193,6 @@ def _config(inputs: JobInputs, program: _Program, installation: Installation) ->
         "report": installation.report_config(),
         "scratch": "/scratch",
     }
+    if (size := quantity(inputs.spec.workload.scratch.size_limit)) is not None:
+        document["scratchBytes"] = int(size)
     return json.dumps(document, sort_keys=True, ensure_ascii=False)

@@ -45,6 +45,9 @@ class JobObserved:
     progress: Json | None = None
     """The latest report, while a Job runs."""
 
+    plan: Json | None = None
+    """What its pod says it will take."""
+
     @property
     def problem(self) -> Verdict | None:
         """The first reference that does not resolve, or does not fit."""

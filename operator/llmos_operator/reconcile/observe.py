@@ -47,7 +47,7 @@ class Observer:
 
         resolved = await self._resolve(subject, spec, previous)
         observed = JobObserved(subject, spec, resolved, jobs, pods)
-        observed = replace(observed, progress=self._progress(observed))
+        observed = self._with_reports(observed)
         if needs_lookup(observed) or (observed.is_at_rest_with_version() and self._rechecks.is_due(subject)):
             lookup = await self._look_up(observed)
             self._rechecks.note(subject)
@@ -59,10 +59,13 @@ class Observer:
             return observed
         return replace(observed, told=await self._troubleshooter.about_job(job, pods_of(observed, job)))
 
-    def _progress(self, observed: JobObserved) -> Json | None:
+    def _with_reports(self, observed: JobObserved) -> JobObserved:
         job = None if observed.problem else observed.current_job()
-        pods = {pod["metadata"]["name"] for pod in pods_of(observed, job)} if job else set()
-        return self._reports.progress(observed.subject.key, observed.subject.uid, pods=pods)
+        if job is None:
+            return observed
+        key, uid = observed.subject.key, observed.subject.uid
+        pods = {pod["metadata"]["name"] for pod in pods_of(observed, job)}
+        return replace(observed, progress=self._reports.progress(key, uid, pods=pods), plan=self._reports.plan(key, uid, pods=pods))
 
     async def _look_up(self, observed: JobObserved) -> Lookup:
         key = observed.subject.key

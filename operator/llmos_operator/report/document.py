@@ -4,7 +4,7 @@ Must not: let text of unbounded length or an unexpected field through; it ends u
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -41,6 +41,16 @@ class Active(_Part):
     model: str = Field(default="", max_length=80)
 
 
+class ReportedPlan(_Part):
+    """What the work will take; as in the CRD."""
+
+    parameters: int = Field(ge=0, lt=1 << 62)
+    memoryBytes: int = Field(ge=0, lt=1 << 62)
+    scratchBytes: int = Field(ge=0, lt=1 << 62)
+    seconds: int = Field(ge=0, lt=1 << 31)
+    missing: tuple[Annotated[str, Field(max_length=512)], ...] = Field(default=(), max_length=8)
+
+
 class Report(_Part):
     """One report: progress, or what is active."""
 
@@ -50,17 +60,25 @@ class Report(_Part):
     message: str = Field(default="", max_length=1024)
     pod: str | None = Field(default=None, max_length=253)
     active: Active | None = None
+    plan: ReportedPlan | None = None
+    """With progress: repeated in each report, because any of them may be lost."""
 
     @model_validator(mode="after")
     def _says_something(self) -> "Report":
         if (self.phase is None) == (self.active is None):
             raise ValueError("exactly one of `phase` and `active` must be there")
+        if self.plan is not None and self.phase is None:
+            raise ValueError("`plan` must come with `phase`")
         return self
 
     def progress(self, now: datetime) -> Json:
         """Return `status.progress`."""
         fields: dict[str, Any] = {"phase": self.phase, "percent": self.percent, "message": self.message or None, "time": format_time(now)}
         return {name: value for name, value in fields.items() if value is not None}
+
+    def planned(self) -> Json | None:
+        """Return `status.plan`, if there is one."""
+        return self.plan.model_dump(mode="json", exclude_defaults=True) if self.plan else None
 
 
 def parse_report(body: bytes) -> Report | str:

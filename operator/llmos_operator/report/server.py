@@ -91,7 +91,7 @@ class ReportServer:
         if claimed != (sender.owner.kind, sender.owner.namespace, sender.owner.name, sender.owner_uid):
             return 403, f"Pod {sender.pod} belongs to {sender.owner} and cannot report for another object"
         if report.active is None:
-            self._store.put_progress(sender.owner, sender.owner_uid, sender.pod, report.progress(self._clock.now()))
+            self._store.put_progress(sender.owner, sender.owner_uid, sender.pod, report.progress(self._clock.now()), report.planned())
             self._enqueue(sender.owner)
         elif self._store.put_active(sender.owner, sender.owner_uid, sender.pod, report.active.model_dump(mode="json")):
             self._enqueue(sender.owner)

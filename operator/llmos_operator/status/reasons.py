@@ -29,6 +29,7 @@ class Reason(StrEnum):
     InvalidSpec = "InvalidSpec"
     InvalidConfig = "InvalidConfig"
     TrainingDiverged = "TrainingDiverged"
+    ResourcesTooSmall = "ResourcesTooSmall"
     ExportFailed = "ExportFailed"
     ExportDiffers = "ExportDiffers"
     ChainBroken = "ChainBroken"

@@ -3,7 +3,6 @@
 Real modules, real wheels, real pip without an index, and a registry behind a real socket.
 """
 
-import hashlib
 import logging
 import zipfile
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from llmos.models import import_job, read_labels
 from llmos.workload import run
 from tests.unit.artifacts.memory_registry import MemoryRegistry
 from tests.unit.models.http_registry import serve_folder, serve_registry
-from tests.unit.models.jobs import Pods
+from tests.unit.models.jobs import Pods, http_source
 from tests.unit.models.tiny import WORDS, make_folder
 from tests.unit.workload.wheels import NAME, VERSION, build_wheel
 
@@ -195,10 +194,7 @@ def test_the_same_folder_from_addresses_has_the_same_weights(world: list[Pods], 
     for name, data in members.items():
         (tmp_path / name).write_bytes(data)
     with serve_folder(tmp_path) as url:
-        files = [
-            {"url": f"{url}/{name}", "sha256": hashlib.sha256(data).hexdigest(), "path": name} for name, data in sorted(members.items())
-        ]
-        spec = {"task": "FeatureExtraction", "source": {"http": {"files": files}}, "onnx": ONNX}
+        spec = {"task": "FeatureExtraction", "source": http_source(tmp_path, url), "onnx": ONNX}
         assert world[0].run(import_job.main, "Model/from-addresses", spec) == 0, world[0].termination
     payloads = [world[0].version(key).provenance.payloads for key in ("Model/base", "Model/from-addresses")]
     assert payloads[0] == payloads[1]

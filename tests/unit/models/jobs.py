@@ -1,5 +1,6 @@
 """Running our Jobs as a pod runs them: a config file in, a termination message out, a registry beside."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,9 @@ class Pods:
         """`Model/minilm` to its repository."""
         return Repository.parse(f"{self.host}/llmos/demo/{key.lower()}")
 
-    def run(self, main: Main, key: str, spec: Mapping[str, Any], parents: Mapping[str, str] | None = None) -> int:
+    def run(
+        self, main: Main, key: str, spec: Mapping[str, Any], parents: Mapping[str, str] | None = None, *, scratch_bytes: int | None = None
+    ) -> int:
         """Run a Job; `parents` maps roles to keys of objects that were made before."""
         kind, name = key.split("/")
         digests = {role: self.versions[parent] for role, parent in (parents or {}).items()}
@@ -42,6 +45,7 @@ class Pods:
             "target": {"repository": str(self.repository(key))},
             "artifacts": {"plainHTTP": True},
             "scratch": str(self.folder / "scratch"),
+            "scratchBytes": scratch_bytes,
         }
         self.folder.mkdir(exist_ok=True)
         (self.folder / "config.yaml").write_text(json.dumps(config))
@@ -64,3 +68,12 @@ class Pods:
         assert payload is not None
         with self.registry() as registry:
             return registry.fetch_payload(self.repository(key), payload.digest, self.folder / "fetched" / key / role)
+
+
+def http_source(folder: Path, address: str) -> dict[str, Any]:
+    """Return `source` of a Model for a folder that is served at an address."""
+    files = [
+        {"url": f"{address}/{path.name}", "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "path": path.name}
+        for path in sorted(folder.iterdir())
+    ]
+    return {"http": {"files": files}}

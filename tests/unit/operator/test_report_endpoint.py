@@ -60,6 +60,27 @@ async def test_progress_of_a_current_pod_is_taken_and_its_object_enqueued(door: 
     assert door.world.status(KEY)["progress"] == expected
 
 
+PLAN = {"parameters": 22713216, "memoryBytes": 829000000, "scratchBytes": 364000000, "seconds": 19}
+
+
+async def test_a_plan_stays_in_status_when_the_work_is_over(door: Door) -> None:
+    assert await door.post(door.progress(plan={**PLAN, "missing": ["the pod may use too little"]})) == 202
+    await door.world.settle(KEY)
+    assert door.world.status(KEY)["plan"] == {**PLAN, "missing": ["the pod may use too little"]}
+    door.world.clock.advance(5)
+    assert await door.post(door.progress(plan=PLAN)) == 202
+    await door.world.settle(KEY)
+    door.world.finish_job()
+    await door.world.settle(KEY)
+    assert "progress" not in door.world.status(KEY)
+    assert door.world.status(KEY)["plan"] == PLAN
+
+
+@pytest.mark.parametrize("change", [{"memoryBytes": -1}, {"missing": ["x"] * 9}, {"more": 1}, {"seconds": None}])
+async def test_a_plan_that_is_not_one_is_400(door: Door, change: dict[str, Any]) -> None:
+    assert await door.post(door.progress(plan={**PLAN, **change})) == 400
+
+
 async def test_without_a_token_or_with_a_bad_one_it_is_401(door: Door) -> None:
     assert await door.post(token="") == 401
     assert await door.post(token="bad") == 401

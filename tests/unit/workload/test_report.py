@@ -140,3 +140,23 @@ def test_closing_does_not_wait_for_the_interval(report: Report) -> None:
         sender.progress("Train", 2)
     assert time.monotonic() - started < 2
     assert len(operator.bodies) == 1
+
+
+def test_a_plan_travels_with_every_later_report(report: Report) -> None:
+    operator = Operator()
+    with reporter(report, operator) as sender:
+        sender.plan({"parameters": 7}, "7 parameters")
+        operator.wait()
+        sender.progress("Export", 0)
+        operator.wait()
+    assert [(body["phase"], body["plan"]) for body in operator.bodies] == [("Plan", {"parameters": 7}), ("Export", {"parameters": 7})]
+
+
+def test_the_last_news_can_be_waited_for(report: Report) -> None:
+    operator = Operator()
+    with reporter(report, operator) as sender:
+        sender.progress("Download", 100)
+        operator.wait()
+        sender.plan({"parameters": 7}, "too large")
+        sender.flush()
+    assert operator.bodies[-1]["message"] == "too large"
