@@ -19,21 +19,27 @@ _FIRST_DELAY_S: Final = 0.5
 _MAX_DELAY_S: Final = 30.0
 
 
-def retry_transient(action: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
-    """Run an action until it succeeds, fails for good, or six attempts are used up.
+def retry_transient(
+    action: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep, progress: Callable[[], int] | None = None
+) -> T:
+    """Run an action until it succeeds, fails for good, or six attempts in a row are used up.
 
     Args:
         action: raises TransientError for what may succeed later.
         sleep: waits that many seconds.
+        progress: how far the action has come; an attempt that came further than all before it begins the count anew.
 
     Raises: the last TransientError; anything else at once.
     """
-    for attempt in range(_ATTEMPTS):
+    attempt, furthest = 0, progress() if progress else 0
+    while True:
         try:
             return action()
         except TransientError:
-            if attempt == _ATTEMPTS - 1:
+            attempt += 1
+            if progress and (reached := progress()) > furthest:
+                attempt, furthest = 1, reached
+            if attempt == _ATTEMPTS:
                 raise
             # Full jitter: many pods that lost the same server must not return in step.
-            sleep(min(_MAX_DELAY_S, _FIRST_DELAY_S * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-    raise AssertionError("unreachable")
+            sleep(min(_MAX_DELAY_S, _FIRST_DELAY_S * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0))  # noqa: S311 - no secret

@@ -18,7 +18,7 @@ from llmos.models.config import ModelSpec, Task, parse_model_spec
 from llmos.models.folder import build_model_config, folder_layers
 from llmos.models.labels import Label, read_labels
 from llmos.models.plan import Available, check_plan, plan_import
-from llmos.models.sources import import_from_http, import_from_package
+from llmos.models.sources import import_source
 from llmos.workload import JobConfig, Reporter, Result, run_job
 
 __all__ = ["import_model", "main", "tool_versions"]
@@ -81,12 +81,9 @@ def _take_weights(config: JobConfig, spec: ModelSpec, registry: Registry, report
     Returns: the folder, the payload of role `weights`, and what was measured about them before.
     """
     folder = config.scratch / "weights"
-    if spec.source.python_package is not None:
-        import_from_package(spec.source.python_package, folder, reporter=reporter)
-    elif spec.source.http is not None:
-        import_from_http(spec.source.http, folder, reporter=reporter)
-    else:
+    if spec.source.training_job is not None:
         return _take_from_training(config, spec, registry, reporter, folder)
+    found = import_source(spec.source, folder, access=config.source, reporter=reporter)
     reporter.progress("Push", 0, "weights")
     pushed = registry.push_payload(
         config.target.repository,
@@ -95,7 +92,7 @@ def _take_weights(config: JobConfig, spec: ModelSpec, registry: Registry, report
         config_type=MODEL_CONFIG,
         config=build_model_config("safetensors"),
     )
-    return folder, pushed.payload("weights", format="safetensors"), {}
+    return folder, pushed.payload("weights", format="safetensors", **found), {}
 
 
 def _take_from_training(

@@ -8,6 +8,7 @@ from llmos.workload.config import (
     KnowledgeRef,
     ObjectRef,
     ParentRef,
+    SourceAccess,
     load_inference_config,
     load_job_config,
     load_knowledge_config,
@@ -17,6 +18,7 @@ from llmos.workload.logs import configure_logging, redact
 from llmos.workload.python_package import fetch_python_package
 from llmos.workload.report import Reporter
 from llmos.workload.run import JobMain, Result, run_job
+from llmos.workload.source_secret import SourceSecret
 from llmos.workload.termination import write_termination
 
 __all__ = [
@@ -31,6 +33,8 @@ __all__ = [
     "ParentRef",
     "Reporter",
     "Result",
+    "SourceAccess",
+    "SourceSecret",
     "configure_logging",
     "fetch_http_files",
     "fetch_python_package",

@@ -26,6 +26,7 @@ __all__ = [
     "ObjectRef",
     "ParentRef",
     "Report",
+    "SourceAccess",
     "load_inference_config",
     "load_job_config",
     "load_knowledge_config",
@@ -94,6 +95,19 @@ class Artifacts(_Part):
         return RegistryAccess(plain_http=self.plain_http, ca_file=self.ca_file, credentials_file=self.credentials_file)
 
 
+class SourceAccess(_Part):
+    """How the source is reached, as the kubelet has mounted it; it decides no content, so it is not in the hashed spec."""
+
+    secret_directory: Path | None = None
+    """The source's Secret, one file a key."""
+
+    volume_directory: Path | None = None
+    """The source's volume, read-only."""
+
+    plain_http: bool = Field(default=False, alias="plainHTTP")
+    """Speak to the source's registry without TLS."""
+
+
 class Report(_Part):
     """Where progress is reported; the files are read again for each report, because the kubelet replaces them."""
 
@@ -131,6 +145,7 @@ class JobConfig(_Part):
     parents: Mapping[str, ParentRef]
     target: Target
     artifacts: Artifacts
+    source: SourceAccess = SourceAccess()
     report: Report | None = None
     scratch: Path
     scratch_bytes: Annotated[int | None, Field(ge=0)] = None

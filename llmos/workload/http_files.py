@@ -4,25 +4,23 @@ The checksum decides what a file is, so an address may redirect, be a mirror, or
 headers, unpack archives, or leave a file in place that was not checked.
 """
 
-import hashlib
-import os
-import shutil
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import httpx
 
-from llmos.errors import ConfigError, LlmosError, NotFoundError, PermanentError, TransientError
-from llmos.retrying import retry_transient
+from llmos.errors import LlmosError, NotFoundError, PermanentError, TransientError
+from llmos.workload.http_stream import TIMEOUT_S, open_client, shown, stream_into
 from llmos.workload.report import Reporter
+from llmos.workload.source_secret import SourceSecret
+from llmos.workload.transfer import Arrival, Meter, arriving_folder, place_inside
 
 __all__ = ["HttpFile", "fetch_http_files"]
 
-_TIMEOUT_S: Final = 60.0
 _RETRIED: Final = frozenset({408, 425, 429})
 
 
@@ -41,156 +39,63 @@ def fetch_http_files(
     files: Sequence[HttpFile],
     into: Path,
     *,
+    secret: SourceSecret | None = None,
     reporter: Reporter | None = None,
     transport: httpx.BaseTransport | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    timeout_s: float = TIMEOUT_S,
 ) -> Path:
     """Download files into a new folder.
 
     Args:
         files: what to fetch; at least one.
         into: must not exist yet; it appears when every file is there and checked.
-        reporter: told bytes, share and rate.
+        secret: a login; every address must be of its `hosts`, and a redirect to another host loses it.
+        reporter: told bytes, share, rate and remaining time.
         transport: for tests.
         sleep: waits between attempts.
+        timeout_s: without a byte for this long, a connection is given up.
 
     Returns: `into`.
     Raises: ConfigError for a path that leaves the folder; PermanentError (ChecksumMismatch, InvalidSource); NotFoundError if an address has
-        nothing (yet); TransientError if a server does not answer, or refuses us.
+        nothing (yet); TransientError if a server does not answer, or refuses us; TransientError (InvalidConfig) for a Secret that does not
+        fit.
     """
-    partial = into.with_name(f"{into.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        # OpenSSL's own defaults: they honour SSL_CERT_FILE, which httpx's bundled list does not always.
-        context = ssl.create_default_context()
-        with httpx.Client(transport=transport, verify=context, timeout=_TIMEOUT_S, follow_redirects=True) as client:
-            for number, file in enumerate(files):
-                target = _inside(partial, file)
-                meter = _Meter(reporter, file, number, len(files))
-                _fetch(client, file, target, meter, sleep)
-        partial.rename(into)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    if secret is not None:
+        hosts = secret.hosts
+        for file in files:
+            hosts.check(file.url)
+    auth = secret.http_auth() if secret is not None else None
+    meter = Meter(reporter, num_files=len(files))
+    with arriving_folder(into) as folder, open_client(auth, transport=transport, timeout_s=timeout_s) as client:
+        for file in files:
+            target = place_inside(folder, file.path, "http.files")
+            meter.begin(file.path)
+            with Arrival(target) as arrival:
+                stream_into(client, file.url, arrival, meter, refused=partial(_refused, file=file, secret=secret), sleep=sleep)
+            _check(file, arrival)
     return into
 
 
-class _Meter:
-    """Tells how far one file of many is."""
-
-    def __init__(self, reporter: Reporter | None, file: HttpFile, number: int, total: int) -> None:
-        self._reporter = reporter
-        self._file = file
-        self._position = f"{number + 1} of {total}"
-        self._began = time.monotonic()
-
-    def told(self, size_bytes: int, expected_bytes: int | None) -> None:
-        if self._reporter is None:
-            return
-        rate = size_bytes / max(time.monotonic() - self._began, 0.001) / 1e6
-        percent = 100 * size_bytes // expected_bytes if expected_bytes else None
-        self._reporter.progress("Download", percent, f"{self._file.path} ({self._position}): {size_bytes / 1e6:.0f} MB at {rate:.0f} MB/s")
-
-
-def _inside(folder: Path, file: HttpFile) -> Path:
-    parts = file.path.split("/")
-    if "\\" in file.path or any(part in ("", ".", "..") for part in parts):
-        raise ConfigError(f"http.files path {file.path!r:.100} must be relative, without empty parts, `.` or `..`", reason="InvalidSpec")
-    target = folder.joinpath(*parts)
-    if target.exists():
-        raise ConfigError(f"http.files names {file.path!r:.100} twice; give each file a path of its own", reason="InvalidSpec")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return target
-
-
-def _fetch(client: httpx.Client, file: HttpFile, target: Path, meter: _Meter, sleep: Callable[[float], None]) -> None:
-    """Bring one file, trying again what may succeed later, and going on from what has arrived."""
-    state = _Arrived(target)
-    retry_transient(lambda: state.continue_from(client, file, meter), sleep=sleep)
-    if (found := state.digest()) != file.sha256:
-        target.unlink()
+def _check(file: HttpFile, arrival: Arrival) -> None:
+    if (found := arrival.digest()) != file.sha256:
         raise PermanentError(
-            f"{file.path} from {_shown(file.url)} must have sha256 {file.sha256} and has {found}; correct http.files, "
+            f"{file.path} from {shown(file.url)} must have sha256 {file.sha256} and has {found}; correct http.files, "
             "or ask who changed the file",
             reason="ChecksumMismatch",
         )
 
 
-class _Arrived:
-    """What has arrived of one file, hashed as it passes."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._size = 0
-        self._hash = hashlib.sha256()
-        path.touch(mode=0o644, exist_ok=False)
-
-    def digest(self) -> str:
-        return self._hash.hexdigest()
-
-    def continue_from(self, client: httpx.Client, file: HttpFile, meter: _Meter) -> None:
-        # No content coding: the bytes are compared with a checksum, and counted for a range.
-        headers = {"Accept-Encoding": "identity", "User-Agent": "llmos"}
-        if self._size:
-            headers["Range"] = f"bytes={self._size}-"
-        try:
-            with client.stream("GET", file.url, headers=headers) as response:
-                self._take(response, file, meter)
-        except httpx.HTTPError as error:
-            raise TransientError(
-                f"{_shown(file.url)} cannot be reached: {type(error).__name__}: {error}", reason="InvalidSource"
-            ) from error
-        except httpx.InvalidURL as error:
-            raise ConfigError(f"{_shown(file.url)} is no address: {error}", reason="InvalidSpec") from error
-
-    def _take(self, response: httpx.Response, file: HttpFile, meter: _Meter) -> None:
-        if response.status_code not in (200, 206):
-            raise _refused(response, file)
-        if self._size and response.status_code == 200:
-            # The server does not resume: start over.
-            self._size, self._hash = 0, hashlib.sha256()
-            os.truncate(self._path, 0)
-        length = response.headers.get("content-length", "")
-        expected = self._size + int(length) if length.isdigit() else None
-        self._check_room(expected, file)
-        with self._path.open("ab") as output:
-            for piece in response.iter_raw():
-                output.write(piece)
-                self._hash.update(piece)
-                self._size += len(piece)
-                meter.told(self._size, expected)
-            output.flush()
-            os.fsync(output.fileno())
-        if expected is not None and self._size < expected:
-            raise TransientError(f"{_shown(file.url)} ended after {self._size} of {expected} bytes", reason="InvalidSource")
-
-    def _check_room(self, expected: int | None, file: HttpFile) -> None:
-        free = shutil.disk_usage(self._path.parent).free
-        if expected is not None and expected - self._size > free:
-            raise ConfigError(
-                f"{file.path} has {expected / 1e9:.1f} GB and scratch has {free / 1e9:.1f} GB left; raise workload.scratch.sizeLimit",
-                reason="InvalidSpec",
-            )
-
-
-def _refused(response: httpx.Response, file: HttpFile) -> LlmosError:
-    status, what = response.status_code, f"{_shown(file.url)} answered {response.status_code}"
+def _refused(response: httpx.Response, file: HttpFile, secret: SourceSecret | None) -> LlmosError:
+    status, what = response.status_code, f"{shown(file.url)} answered {response.status_code}"
     if status in (404, 410):
         return NotFoundError(
             f"{what}; publish {file.path} there, or correct its url; it is looked for again by itself", reason="InvalidSource"
         )
     if status in (401, 403):
         # Not permanent: what is missing may be granted without a change to any spec.
-        return TransientError(f"{what}: it refuses us; addresses that need a login are not supported yet", reason="InvalidSource")
+        remedy = "correct the login in the Secret of spec.source" if secret else "name a Secret with a login in http.secretName"
+        return TransientError(f"{what}: it refuses us; {remedy}, or ask who may read it", reason="InvalidSource")
     if status in _RETRIED or status >= 500:
         return TransientError(what, reason="InvalidSource")
     return PermanentError(f"{what}; correct http.files", reason="InvalidSource")
-
-
-def _shown(url: str) -> str:
-    """Return an address without what may be a secret: query and userinfo."""
-    try:
-        parsed = httpx.URL(url)
-        return str(parsed.copy_with(userinfo=b"", query=None, fragment=None))
-    except httpx.InvalidURL:
-        return url.partition("?")[0][:200]

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Final, TextIO
 
-__all__ = ["configure_logging", "redact"]
+__all__ = ["configure_logging", "hide", "redact"]
 
 _SECRETS: Final = (
     # An index or proxy URL with a password in it, as pip prints them.
@@ -19,9 +19,21 @@ _SECRETS: Final = (
     (re.compile(r"\b(token|password|passwd|secret|api[_-]?key|signature|x-amz-[a-z-]+)=[^\s&\"']+", re.IGNORECASE), r"\1=***"),
 )
 
+_HIDDEN: Final[set[str]] = set()
+_SHORTEST_HIDDEN: Final = 4
+"""Shorter ones would blank out parts of ordinary words."""
+
+
+def hide(secret: str) -> None:
+    """Blank out this very text from now on, wherever it turns up."""
+    if len(secret) >= _SHORTEST_HIDDEN:
+        _HIDDEN.add(secret)
+
 
 def redact(text: str) -> str:
-    """Blank out what looks like a credential."""
+    """Blank out what looks like a credential, and what is known to be one."""
+    for secret in sorted(_HIDDEN, key=len, reverse=True):
+        text = text.replace(secret, "***")
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text

@@ -6,13 +6,15 @@ inputs hash must not depend on whether an object was stored before or after a de
 """
 
 from abc import abstractmethod
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError
 
 from llmos.errors import ConfigError
+from llmos_operator.api.parts import Followed, Named
+from llmos_operator.api.parts import Part as _Part
 from llmos_operator.api.references import Reference
+from llmos_operator.api.sources import ModelSource, PythonPackage
 from llmos_operator.names import Json
 
 __all__ = [
@@ -29,19 +31,11 @@ __all__ = [
 Quantity = int | str
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, protected_namespaces=())
-
-    def to_json(self) -> Json:
-        """Return it in camelCase, defaults applied, absent fields absent."""
-        return self.model_dump(by_alias=True, exclude_none=True, mode="json")
-
-
 class Resources(_Part):
     """Container resources; what is absent comes from the installation's defaults."""
 
-    requests: dict[str, Quantity] = {}
-    limits: dict[str, Quantity] = {}
+    requests: dict[str, Quantity] = Field(default_factory=dict)
+    limits: dict[str, Quantity] = Field(default_factory=dict)
 
 
 class CaBundle(_Part):
@@ -61,7 +55,7 @@ class Workload(_Part):
     """How the pods of any kind run; never part of the inputs hash."""
 
     resources: Resources = Resources()
-    node_selector: dict[str, str] = {}
+    node_selector: dict[str, str] = Field(default_factory=dict)
     tolerations: tuple[Json, ...] = ()
     affinity: Json | None = None
     topology_spread_constraints: tuple[Json, ...] = ()
@@ -69,8 +63,8 @@ class Workload(_Part):
     runtime_class_name: str | None = None
     service_account_name: str | None = None
     image_pull_secrets: tuple[dict[str, str], ...] = ()
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
     env: tuple[Json, ...] = ()
     ca_bundle: CaBundle | None = None
     scratch: Scratch = Scratch()
@@ -84,60 +78,6 @@ class Spec(_Part):
     @abstractmethod
     def references(self) -> tuple[Reference, ...]:
         """Return what this object needs, in a fixed order."""
-
-
-class Named(_Part):
-    """A reference that stays where it was resolved, unless it names a digest."""
-
-    name: str
-    digest: str | None = None
-
-
-class Followed(Named):
-    """A reference that follows new versions, or not."""
-
-    update: Literal["Automatic", "Manual"] = "Automatic"
-
-    def as_reference(self, role: str, kind: str) -> Reference:
-        """Return it with its role."""
-        return Reference(role, kind, self.name, self.digest, self.update == "Manual")
-
-
-class PythonPackage(_Part):
-    """A wheel, pinned by version and checksum."""
-
-    name: str
-    version: str
-    sha256: str
-    path: str | None = None
-
-
-class HttpFile(_Part):
-    """A file by address and checksum."""
-
-    url: str
-    sha256: str
-    path: str
-
-
-class HttpSource(_Part):
-    """A folder, file by file."""
-
-    files: tuple[HttpFile, ...]
-
-
-class ModelSource(_Part):
-    """Where weights come from: exactly one."""
-
-    python_package: PythonPackage | None = None
-    http: HttpSource | None = None
-    training_job: Followed | None = None
-
-    def hashed(self) -> Json:
-        """Return what decides the content; a TrainingJob's version is in the parents."""
-        if self.python_package:
-            return {"pythonPackage": self.python_package.to_json()}
-        return {"http": self.http.to_json()} if self.http else {"trainingJob": {}}
 
 
 class Onnx(_Part):

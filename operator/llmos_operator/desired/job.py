@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from llmos.artifacts import canonical_json, digest_bytes
 from llmos.errors import EXIT_PERMANENT
-from llmos_operator.api import KnowledgeBaseSpec, ModelSpec, TrainingJobSpec, Workload
+from llmos_operator.api import KnowledgeBaseSpec, ModelSpec, Spec, TrainingJobSpec
 from llmos_operator.desired.context import Installation, Source
 from llmos_operator.desired.pod import build_container, build_metadata, build_pod_spec, common_mounts, merged_resources
 from llmos_operator.desired.quantity import quantity
+from llmos_operator.desired.source import source_access
 from llmos_operator.names import (
     ATTEMPT_LABEL,
     CONFIG_ANNOTATION,
@@ -81,9 +82,10 @@ class JobInputs:
     """The custom resource's own labels: a queue label on it is meant for its Job."""
 
 
-def workload_digest(workload: Workload) -> str:
-    """Return what tells whether the user changed how the pod runs; not what it makes."""
-    return digest_bytes(canonical_json(workload.to_json()))
+def workload_digest(spec: Spec) -> str:
+    """Return what tells whether the user changed how the pod runs, or how it reaches its source; not what it makes."""
+    access = spec.source.access if isinstance(spec, ModelSpec) else {}
+    return digest_bytes(canonical_json({**spec.workload.to_json(), **({"source": access} if access else {})}))
 
 
 def has_old_image(job: Json, kind: str, installation: Installation) -> bool:
@@ -103,6 +105,7 @@ def build_job(inputs: JobInputs, installation: Installation) -> Json:
     """Return the Job."""
     workload = inputs.spec.workload
     program = _PROGRAMS[inputs.owner.kind]
+    source = source_access(inputs.spec)
     container = build_container(
         CONTAINER,
         _image(inputs.owner.kind, installation),
@@ -110,7 +113,7 @@ def build_job(inputs: JobInputs, installation: Installation) -> Json:
         resources=merged_resources(program.resources, workload.resources),
         workload=workload,
         installation=installation,
-        mounts=common_mounts(workload, installation),
+        mounts=[*common_mounts(workload, installation), *source.mounts],
     )
     queue = {QUEUE_LABEL: inputs.labels[QUEUE_LABEL]} if QUEUE_LABEL in inputs.labels else {}
     labels = {**workload.labels, **queue, ATTEMPT_LABEL: str(inputs.attempt)}
@@ -119,12 +122,12 @@ def build_job(inputs: JobInputs, installation: Installation) -> Json:
             "labels": {**labels, **child_labels(inputs.owner)},
             "annotations": {**workload.annotations, CONFIG_ANNOTATION: _config(inputs, program, installation)},
         },
-        "spec": {**build_pod_spec(workload, installation, containers=[container]), "restartPolicy": "Never"},
+        "spec": {**build_pod_spec(workload, installation, containers=[container], volumes=source.volumes), "restartPolicy": "Never"},
     }
     annotations = {
         INPUTS_HASH_ANNOTATION: inputs.inputs_hash,
         GENERATION_ANNOTATION: str(inputs.generation),
-        WORKLOAD_ANNOTATION: workload_digest(workload),
+        WORKLOAD_ANNOTATION: workload_digest(inputs.spec),
         IMAGE_ANNOTATION: _image(inputs.owner.kind, installation),
         **({REQUESTED_AT_ANNOTATION: inputs.requested_at} if inputs.requested_at else {}),
     }
@@ -190,6 +193,7 @@ def _config(inputs: JobInputs, program: _Program, installation: Installation) ->
         "parents": {role: source.to_json() for role, source in sorted(inputs.parents.items())},
         "target": {"repository": inputs.repository},
         "artifacts": installation.artifacts_config(),
+        **({"source": source} if (source := source_access(inputs.spec).config) else {}),
         "report": installation.report_config(),
         "scratch": "/scratch",
     }

@@ -157,7 +157,7 @@ def wants_new_attempt(observed: JobObserved, job: Json) -> bool:
     if _has_other_deadline(observed, job):
         return True
     changed = annotations.get(GENERATION_ANNOTATION) != str(observed.subject.generation)
-    return bool(changed and annotations.get(WORKLOAD_ANNOTATION) != workload_digest(observed.spec.workload))
+    return bool(changed and annotations.get(WORKLOAD_ANNOTATION) != workload_digest(observed.spec))
 
 
 def _has_other_deadline(observed: JobObserved, job: Json) -> bool:

@@ -2,79 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llmos.errors import ConfigError, LlmosError, NotFoundError, PermanentError, TransientError
-from llmos.workload import HttpFile, fetch_http_files
-
-WEIGHTS = bytes(range(256)) * 4096
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-@dataclass
-class Mirror:
-    """A server that can be told to misbehave."""
-
-    url: str = ""
-    files: dict[str, bytes] = field(default_factory=lambda: {"/model.safetensors": WEIGHTS, "/config.json": b"{}"})
-    statuses: list[int] = field(default_factory=list)
-    """For the next requests; 0 cuts the connection after half of the body."""
-    resumes: bool = True
-    ranges: list[str] = field(default_factory=list)
-
-    def file(self, served: str, **changes: str) -> HttpFile:
-        return HttpFile(**{"url": self.url + served, "sha256": sha256(self.files.get(served, b"")), "path": served[1:], **changes})
+from llmos.workload import HttpFile, SourceSecret, fetch_http_files
+from tests.unit.workload.mirror import WEIGHTS, Mirror, running_mirror, sha256
 
 
 @pytest.fixture
 def mirror() -> Iterator[Mirror]:
-    told = Mirror()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            told.ranges.append(self.headers.get("Range", ""))
-            status = told.statuses.pop(0) if told.statuses else 200
-            path = self.path.partition("?")[0]
-            if path == "/moved":
-                self.send_response(302)
-                self.send_header("Location", "/config.json")
-                self.end_headers()
-                return
-            data = told.files.get(path)
-            if status not in (0, 200) or data is None:
-                self.send_error(status if status not in (0, 200) else 404)
-                return
-            start = int(told.ranges[-1].removeprefix("bytes=").rstrip("-")) if told.ranges[-1] and told.resumes else 0
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(data) - start))
-            self.end_headers()
-            self.wfile.write(data[start : len(data) // 2] if status == 0 else data[start:])
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield told
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running_mirror() as mirror:
+        yield mirror
 
 
-def fetch(mirror: Mirror, folder: Path, *files: HttpFile) -> Path:
-    return fetch_http_files(files or [mirror.file("/model.safetensors")], folder / "model", sleep=lambda _: None)
+@pytest.fixture
+def elsewhere() -> Iterator[Mirror]:
+    with running_mirror() as mirror:
+        yield mirror
+
+
+def fetch(mirror: Mirror, folder: Path, *files: HttpFile, **options: Any) -> Path:
+    wanted = files or (mirror.file("/model.safetensors"),)
+    return fetch_http_files(wanted, folder / "model", sleep=lambda _seconds: None, **options)
 
 
 def test_every_file_lies_where_it_should_with_the_bytes_it_must_have(mirror: Mirror, tmp_path: Path) -> None:
@@ -145,3 +98,81 @@ def test_a_signed_address_is_not_shown(mirror: Mirror, tmp_path: Path) -> None:
     with pytest.raises(PermanentError) as caught:
         fetch(mirror, tmp_path, HttpFile(f"{mirror.url}/config.json?signature=secret", "0" * 64, "config.json"))
     assert "secret" not in caught.value.message
+
+
+def login(folder: Path, **keys: str) -> SourceSecret:
+    folder.mkdir()
+    for key, text in keys.items():
+        (folder / key).write_text(text)
+    return SourceSecret(folder)
+
+
+def test_a_login_is_sent_to_the_host_it_is_for(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.login = "Bearer t0psecret"
+    secret = login(tmp_path / "secret", hosts=mirror.url, token="t0psecret\n")
+    assert (fetch(mirror, tmp_path, secret=secret) / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_no_byte_is_asked_for_where_the_secret_may_not_be_sent(mirror: Mirror, tmp_path: Path) -> None:
+    secret = login(tmp_path / "secret", hosts="models.example.org", token="t0psecret")
+    with pytest.raises(TransientError, match=f"may not be sent to {mirror.url}: its key `hosts` names models.example.org") as caught:
+        fetch(mirror, tmp_path, secret=secret)
+    assert caught.value.reason == "InvalidConfig"
+    assert mirror.logins == []
+
+
+def test_a_redirect_to_another_host_loses_the_login(mirror: Mirror, elsewhere: Mirror, tmp_path: Path) -> None:
+    mirror.login = "Bearer t0psecret"
+    mirror.redirects["/model.safetensors"] = f"{elsewhere.url}/model.safetensors"
+    secret = login(tmp_path / "secret", hosts=f"{mirror.url}\n{elsewhere.url}", token="t0psecret")
+    assert (fetch(mirror, tmp_path, secret=secret) / "model.safetensors").read_bytes() == WEIGHTS
+    assert mirror.logins == [("/model.safetensors", "Bearer t0psecret")]
+    assert elsewhere.logins == [("/model.safetensors", "")]
+
+
+@pytest.mark.parametrize(
+    ("has_login", "message"),
+    [(True, "correct the login in the Secret of spec.source"), (False, "name a Secret with a login in http.secretName")],
+)
+def test_a_refused_login_says_what_to_correct(mirror: Mirror, tmp_path: Path, has_login: bool, message: str) -> None:
+    mirror.login = "Bearer another"
+    secret = login(tmp_path / "secret", hosts=mirror.url, token="t0psecret") if has_login else None
+    with pytest.raises(TransientError, match=f"answered 401: it refuses us; {message}") as caught:
+        fetch(mirror, tmp_path, secret=secret)
+    assert "t0psecret" not in caught.value.message
+
+
+def test_a_host_that_goes_silent_is_left_and_asked_again(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.statuses = [-1]
+    assert (fetch(mirror, tmp_path, timeout_s=0.1) / "model.safetensors").read_bytes() == WEIGHTS
+    assert mirror.ranges == ["", f"bytes={len(WEIGHTS) // 2}-"]
+
+
+def test_a_host_that_hangs_for_good_is_given_up(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.statuses, mirror.resumes, mirror.silence_s = [-1] * 99, False, 0.1
+    with pytest.raises(TransientError, match="cannot be reached: ReadTimeout"):
+        fetch(mirror, tmp_path, timeout_s=0.02)
+    assert len(mirror.ranges) >= 6
+
+
+def test_a_server_that_promises_more_than_it_has_is_given_up(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.added_length = 7
+    with pytest.raises(TransientError, match=r"model\.safetensors"):
+        fetch(mirror, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def test_a_server_that_goes_on_elsewhere_than_it_was_asked_is_not_believed(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.statuses, mirror.resumes_at = [0], 0
+    assert (fetch(mirror, tmp_path) / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_a_file_that_was_replaced_between_two_attempts_comes_from_its_beginning(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.statuses, mirror.etags = [0], ['"old"', '"new"']
+    assert (fetch(mirror, tmp_path) / "model.safetensors").read_bytes() == WEIGHTS
+    assert mirror.conditions == ["", '"old"']
+
+
+def test_a_file_and_a_folder_of_one_name_are_refused(mirror: Mirror, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"also the folder of 'a/config\.json'"):
+        fetch(mirror, tmp_path, mirror.file("/config.json", path="a"), mirror.file("/config.json", path="a/config.json"))
