@@ -5,8 +5,9 @@ Start with `Registry` (sync, workloads) or `AsyncArtifacts` (async, read-only, o
 
 from llmos.artifacts.aio import AsyncArtifacts
 from llmos.artifacts.canonical import canonical_json, digest_bytes, digest_file, digest_hex, inputs_hash, is_digest
-from llmos.artifacts.chain import BrokenLink, Link, verify_chain, verify_chain_async
+from llmos.artifacts.chain import BrokenLink, Damaged, Link, Loaded, TracedLink, kind_of_role, trace_chain, verify_chain, verify_chain_async
 from llmos.artifacts.documents import FileLayer, LinkState, Payload, Provenance, PushedPayload, Version
+from llmos.artifacts.examine import PayloadReport
 from llmos.artifacts.manifests import (
     KNOWLEDGE_ARTIFACT,
     KNOWLEDGE_CONFIG,
@@ -31,15 +32,19 @@ __all__ = [
     "MODEL_WEIGHT_CONFIG",
     "AsyncArtifacts",
     "BrokenLink",
+    "Damaged",
     "FileLayer",
     "Link",
     "LinkState",
+    "Loaded",
     "Payload",
+    "PayloadReport",
     "Provenance",
     "PushedPayload",
     "Registry",
     "RegistryAccess",
     "Repository",
+    "TracedLink",
     "Version",
     "canonical_json",
     "digest_bytes",
@@ -47,6 +52,8 @@ __all__ = [
     "digest_hex",
     "inputs_hash",
     "is_digest",
+    "kind_of_role",
+    "trace_chain",
     "verify_chain",
     "verify_chain_async",
 ]

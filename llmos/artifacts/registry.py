@@ -10,8 +10,11 @@ from typing import Any, TypeVar
 
 import httpx
 
-from llmos.artifacts.documents import SCHEMA_VERSION, FileLayer, LinkState, Provenance, PushedPayload, Version
+from llmos.artifacts.chain import Damaged, Loaded
+from llmos.artifacts.documents import SCHEMA_VERSION, FileLayer, LinkState, Payload, Provenance, PushedPayload, Version
 from llmos.artifacts.download import Progress, download_payload, is_whole
+from llmos.artifacts.examine import PayloadReport, examine_blobs
+from llmos.artifacts.listing import list_repositories, list_tags
 from llmos.artifacts.manifests import (
     MEASUREMENTS_ARTIFACT,
     OCI_MANIFEST,
@@ -23,11 +26,11 @@ from llmos.artifacts.manifests import (
     provenance_tag,
     tombstone_tag,
 )
-from llmos.artifacts.reading import Fetch, read_payload_manifest, read_version
+from llmos.artifacts.reading import Fetch, read_payload_manifest, read_tombstone, read_version
 from llmos.artifacts.repository import RegistryAccess, Repository
 from llmos.artifacts.transport import Transport, registry_url
 from llmos.artifacts.upload import copy_payload, has_blob, push_document, push_payload
-from llmos.errors import NotFoundError
+from llmos.errors import NotFoundError, PermanentError
 
 __all__ = ["Registry"]
 
@@ -111,6 +114,60 @@ class Registry:
             manifest is not None and all(has_blob(self._transport, repository, blob.digest) for blob in (manifest.config, *manifest.layers))
             for manifest in manifests
         )
+
+    def examine_payload(
+        self, repository: Repository, payload: Payload, *, deep: bool = False, on_bytes: Callable[[int], None] | None = None
+    ) -> PayloadReport:
+        """Say how a payload is where it lies; nothing of it is kept.
+
+        Args:
+            deep: read and hash every byte; otherwise blobs are only asked for their sizes.
+            on_bytes: called with the number of bytes read since the last call.
+
+        Raises: TransientError if the registry does not answer.
+        """
+        try:
+            manifest = self._run(read_payload_manifest(repository, payload.digest), repository)
+            problem, files = "it is not in the registry, and no tombstone says why", 0
+            if manifest is not None:
+                files = len(manifest.layers)
+                state, problem = examine_blobs(self._transport, repository, manifest, deep=deep, on_bytes=on_bytes)
+                if state is not LinkState.Missing:
+                    return PayloadReport(payload, state, problem, files)
+            state = self.gone_state(repository, payload.digest)
+            return PayloadReport(payload, state, problem if state is LinkState.Missing else "", files)
+        except PermanentError as error:
+            if error.reason != "ChainBroken":
+                raise
+            return PayloadReport(payload, LinkState.Mismatch, error.message)
+
+    def load_version(self, repository: Repository, digest: str) -> Loaded:
+        """Return the version with this digest, or what is wrong with it, or why it is gone: a link of a chain as a value.
+
+        Raises: TransientError if the registry does not answer.
+        """
+        try:
+            version = self._run(read_version(repository, digest=digest), repository)
+            if version is not None:
+                return version
+            state = self.gone_state(repository, digest)
+            return None if state is LinkState.Missing else state
+        except PermanentError as error:
+            if error.reason != "ChainBroken":
+                raise
+            return Damaged(error.message)
+
+    def gone_state(self, repository: Repository, digest: str) -> LinkState:
+        """Say why a digest is not there: Pruned or Forgotten if a tombstone says so, else Missing; raises as `find_version`."""
+        return self._run(read_tombstone(repository, digest), repository)
+
+    def list_tags(self, repository: Repository) -> list[str]:
+        """Return all tags of a repository, sorted."""
+        return list_tags(self._transport, repository)
+
+    def list_repositories(self, below: Repository) -> list[Repository] | None:
+        """Return all repositories below a path; None where the registry does not show its catalog."""
+        return list_repositories(self._transport, below)
 
     def fetch_payload(self, repository: Repository, digest: str, into: Path, *, on_progress: Progress | None = None) -> Path:
         """Bring a payload to the directory `into`, which then holds all of it, or does not exist; return `into`.

@@ -1,22 +1,16 @@
 """`llmos retry KIND/NAME`: ask once more for what has failed for good, or for what the registry has lost."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
-from llmos.errors import ConfigError
+from llmos.cli.targets import parse_target
 from llmos.local.cluster import existing
 from llmos.local.kubectl import Kubectl
 from llmos.local.progress import say
 
 __all__ = ["request_again", "retry"]
-
-_KINDS: Final = {
-    "model": ("model", "models", "mdl"),
-    "knowledgebase": ("knowledgebase", "knowledgebases", "kbase"),
-    "trainingjob": ("trainingjob", "trainingjobs", "tjob"),
-}
 
 
 def retry(
@@ -38,12 +32,6 @@ def request_again(kubectl: Kubectl, target: str, now: datetime) -> None:
 
     Raises: ConfigError if the kind has no attempts; NotFoundError if there is no such object.
     """
-    kind, separator, name = target.partition("/")
-    full = next((full for full, names in _KINDS.items() if kind.lower() in names), None)
-    if full is None or not separator or not name:
-        raise ConfigError(
-            f"{target!r} names nothing that can be tried again; give KIND/NAME, the kind one of {', '.join(_KINDS)}",
-            reason="InvalidArgument",
-        )
+    found = parse_target(target, "Model", "KnowledgeBase", "TrainingJob", purpose="tried again")
     value = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    kubectl.run("annotate", "--overwrite", f"{full}s.llmos.dev/{name}", f"llmos.dev/requested-at={value}")
+    kubectl.run("annotate", "--overwrite", f"{found.resource}/{found.name}", f"llmos.dev/requested-at={value}")

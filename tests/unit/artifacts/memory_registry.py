@@ -31,6 +31,10 @@ class MemoryRegistry:
     ranges: bool = True
     mounts: bool = True
     creates_repositories: bool = True
+    has_catalog: bool = True
+    deletes: bool = True
+    page: int = 100
+    """Names it lists at a time."""
     forgets_uploads: int = 0
     """As many of the next uploads are unknown when their content comes."""
     users: dict[str, str] = field(default_factory=dict)
@@ -52,6 +56,8 @@ class MemoryRegistry:
             return httpx.Response(status, headers={"Location": "/nowhere"})
         if (refusal := self._refuse(request)) is not None:
             return refusal
+        if request.url.path == "/v2/_catalog" or request.url.path.endswith("/tags/list"):
+            return self._list(request)
         found = _ROUTE.match(request.url.path)
         assert found, request.url.path
         name, what, reference = found.group("name", "what", "reference")
@@ -84,6 +90,29 @@ class MemoryRegistry:
         self.blobs[name, digest] = content
         return httpx.Response(201)
 
+    def _list(self, request: httpx.Request) -> httpx.Response:
+        name = request.url.path.removeprefix("/v2/").removesuffix("/tags/list")
+        kind = "repositories" if name == "_catalog" else "tags"
+        names = sorted({where for where, _ in self.manifests} if name == "_catalog" else self.tags(name))
+        if (kind == "repositories" and not self.has_catalog) or (kind == "tags" and not names):
+            return httpx.Response(404, json={"errors": [{"code": "NAME_UNKNOWN"}]})
+        rest = [each for each in names if each > request.url.params.get("last", "")]
+        more = f'<{request.url.path}?n={self.page}&last={rest[self.page - 1]}>; rel="next"' if len(rest) > self.page else ""
+        return httpx.Response(200, json={kind: rest[: self.page]}, headers={"Link": more} if more else {})
+
+    def tags(self, name: str) -> list[str]:
+        return [reference for where, reference in self.manifests if where == name and not reference.startswith("sha256:")]
+
+    def _delete(self, name: str, digest: str) -> httpx.Response:
+        """As the specification says: a manifest is deleted by digest, and its tags go with it."""
+        if not self.deletes:
+            return httpx.Response(405, json={"errors": [{"code": "UNSUPPORTED"}]})
+        if (name, digest) not in self.manifests:
+            return httpx.Response(404, json={"errors": [{"code": "MANIFEST_UNKNOWN"}]})
+        content = self.manifests[name, digest]
+        self.manifests = {key: value for key, value in self.manifests.items() if key[0] != name or value != content}
+        return httpx.Response(202)
+
     def _manifest(self, request: httpx.Request, name: str, reference: str) -> httpx.Response:
         if request.method == "PUT":
             content = request.read()
@@ -92,6 +121,8 @@ class MemoryRegistry:
                 return httpx.Response(400, json={"errors": [{"code": "MANIFEST_BLOB_UNKNOWN"}]})
             self.manifests[name, reference] = self.manifests[name, parsed.digest] = content
             return httpx.Response(201)
+        if request.method == "DELETE":
+            return self._delete(name, reference)
         if (name, reference) not in self.manifests:
             return httpx.Response(404, json={"errors": [{"code": "MANIFEST_UNKNOWN"}]})
         content = self.manifests[name, reference]

@@ -172,3 +172,25 @@ class RegistryBehaviour:
         states = [await artifacts.payload_state(store.repository, digest) for digest in (present, NO_SUCH, pruned, forgotten)]
         assert states == [LinkState.Present, LinkState.Missing, LinkState.Pruned, LinkState.Forgotten]
         await artifacts.aclose()
+
+    @pytest.mark.parametrize("deep", [False, True])
+    def test_a_payload_is_examined_where_it_lies(self, store: Store, tmp_path: Path, deep: bool) -> None:
+        read: list[int] = []
+        with store.registry() as registry:
+            pushed = push(registry, store.repository, tmp_path)
+            report = registry.examine_payload(store.repository, pushed.payload("weights"), deep=deep, on_bytes=read.append)
+            assert (report.state, report.problem, report.files) == (LinkState.Present, "", 2)
+            absent = registry.examine_payload(store.repository, Payload("weights", NO_SUCH, 1, {}), deep=deep)
+            assert (absent.state, absent.problem) == (LinkState.Missing, "it is not in the registry, and no tombstone says why")
+            registry.push_tombstone(store.repository, NO_SUCH, LinkState.Pruned, "keep 3")
+            assert registry.examine_payload(store.repository, Payload("weights", NO_SUCH, 1, {}), deep=deep).state is LinkState.Pruned
+        assert (sum(read) > pushed.size_bytes) is deep
+
+    def test_tags_and_repositories_are_listed(self, store: Store, tmp_path: Path) -> None:
+        with store.registry() as registry:
+            pushed = push(registry, store.repository, tmp_path)
+            assert registry.list_tags(store.repository) == [f"p-{pushed.digest[7:]}"]
+            assert registry.list_tags(store.repository.child("nothing")) == []
+            root = Repository(store.repository.host, store.repository.path.rpartition("/")[0])
+            assert store.repository in (registry.list_repositories(root) or [])
+            assert registry.list_repositories(store.repository) == []

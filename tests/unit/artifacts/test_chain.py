@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from llmos.artifacts import (
+    Damaged,
     Link,
     LinkState,
     Provenance,
@@ -12,6 +13,7 @@ from llmos.artifacts import (
     canonical_json,
     digest_bytes,
     inputs_hash,
+    trace_chain,
     verify_chain,
     verify_chain_async,
 )
@@ -90,6 +92,24 @@ def test_a_shared_parent_is_loaded_once_and_the_loader_learns_who_asks() -> None
     both = version("TrainingJob", {"base": BASE, "knowledge/a": KNOWLEDGE, "knowledge/b": KNOWLEDGE})
     assert verify_chain(both, load) is None
     assert [(link.role, link.child) for link in asked] == [("base", both), ("knowledge/a", both)]
+
+
+def test_one_digest_in_two_roles_is_judged_in_both() -> None:
+    confused = version("TrainingJob", {"base": BASE, "knowledge/a": BASE})
+    broken = verify_chain(confused, lambda _link: BASE)
+    assert broken is not None
+    assert (broken.path, broken.problem) == ("knowledge/a", "a parent in this role must be a KnowledgeBase, and it is a Model")
+
+
+def test_a_trace_goes_on_behind_a_broken_link() -> None:
+    traced = trace_chain(MODEL, lambda link: (WHOLE | {BASE.digest: Damaged("a byte is wrong")}).get(link.digest))
+    assert [(link.path, link.state) for link in traced] == [
+        ("", LinkState.Present),
+        ("trainingJob", LinkState.Present),
+        ("trainingJob/base", LinkState.Mismatch),
+        ("trainingJob/knowledge/hpo", LinkState.Present),
+    ]
+    assert traced[2].problem == "a byte is wrong"
 
 
 async def test_the_async_walk_is_the_same() -> None:

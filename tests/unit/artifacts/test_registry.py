@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -324,3 +325,51 @@ async def test_the_operator_never_takes_in_more_than_64_kib(memory: MemoryRegist
 def test_a_missing_ca_bundle_is_named_and_read_again_later() -> None:
     with pytest.raises(TransientError, match=r"/no/such/ca\.crt"):
         Registry(RegistryAccess(ca_file="/no/such/ca.crt"))
+
+
+@pytest.mark.parametrize(
+    ("change", "shallow", "deep"),
+    [
+        (lambda content: content[:-1] + b"!", LinkState.Present, "model.safetensors .* arrives as sha256:"),
+        (lambda content: content[:-1], LinkState.Mismatch, "model.safetensors .* has 6999 bytes there, and must have 7000"),
+        (lambda content: None, LinkState.Missing, r"model.safetensors .* is not in the registry"),
+    ],
+)
+def test_what_is_wrong_with_a_payloads_bytes_is_said(
+    store: Store, memory: MemoryRegistry, tmp_path: Path, change: Callable[[bytes], bytes | None], shallow: LinkState, deep: str
+) -> None:
+    with store.registry() as registry:
+        payload = push(registry, store.repository, tmp_path).payload("weights")
+        key = (REPOSITORY.path, digest_bytes(b"weights" * 1000))
+        if (content := change(memory.blobs.pop(key))) is not None:
+            memory.blobs[key] = content
+        assert registry.examine_payload(store.repository, payload).state is shallow
+        report = registry.examine_payload(store.repository, payload, deep=True)
+    assert report.state.is_broken
+    assert re.search(deep, report.problem)
+
+
+def test_a_manifest_that_is_another_is_a_mismatch(store: Store, memory: MemoryRegistry, tmp_path: Path) -> None:
+    with store.registry() as registry:
+        payload = push(registry, store.repository, tmp_path).payload("weights")
+        memory.manifests[REPOSITORY.path, payload.digest] = build_manifest("x", Descriptor("y", digest_bytes(b""), 0), [])
+        report = registry.examine_payload(store.repository, payload)
+    assert report.state is LinkState.Mismatch
+    assert "the registry answered with sha256:" in report.problem
+
+
+def test_long_lists_are_read_page_by_page(store: Store, memory: MemoryRegistry) -> None:
+    memory.page = 2
+    for number in range(5):
+        memory.manifests[f"demo/model/m{number}", "in-x"] = b"{}"
+        memory.manifests[REPOSITORY.path, f"in-{number}"] = b"{}"
+    with store.registry() as registry:
+        assert registry.list_tags(store.repository) == [f"in-{number}" for number in range(5)]
+        found = registry.list_repositories(Repository("registry.test", "demo")) or []
+        assert [item.path for item in found] == [*(f"demo/model/m{number}" for number in range(5)), "demo/model/minilm"]
+
+
+def test_a_registry_that_shows_no_catalog_is_not_an_empty_one(store: Store, memory: MemoryRegistry) -> None:
+    memory.has_catalog = False
+    with store.registry() as registry:
+        assert registry.list_repositories(REPOSITORY) is None

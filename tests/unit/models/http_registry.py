@@ -18,6 +18,7 @@ def serve_registry(memory: MemoryRegistry, port: int = 0) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else each answer waits 40 ms for the client's acknowledgement of its headers
 
         def answer(self) -> None:
             content = self._content()
@@ -28,7 +29,8 @@ def serve_registry(memory: MemoryRegistry, port: int = 0) -> Iterator[str]:
             for name, value in response.headers.items():
                 if name.lower() not in ("content-length", "transfer-encoding"):
                     self.send_header(name, value.replace("http://registry.test", ""))
-            self.send_header("Content-Length", str(len(response.content)))
+            length = response.headers.get("Content-Length", "0") if self.command == "HEAD" else str(len(response.content))
+            self.send_header("Content-Length", length)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(response.content)
@@ -68,7 +70,7 @@ def serve_folder(folder: Path) -> Iterator[str]:
 def _serving(handler: Callable[..., BaseHTTPRequestHandler], port: int) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)
     thread.start()
     try:
         yield f"127.0.0.1:{server.server_port}"
