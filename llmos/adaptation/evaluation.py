@@ -16,7 +16,7 @@ from llmos.adaptation.metrics import Interval, Scores, measure_gain, score
 from llmos.adaptation.split import Split
 from llmos.adaptation.training import predict
 from llmos.models.config import Task
-from llmos.models.text_network import load_network
+from llmos.models.text_tasks import load_text_network
 
 __all__ = ["evaluate"]
 
@@ -31,7 +31,7 @@ def evaluate(
         columns: label id to output column.
         maximum_tokens: longer texts are cut.
     """
-    network = load_network(folder, Task.TEXT_CLASSIFICATION)
+    network = load_text_network(folder, Task.TEXT_CLASSIFICATION)
     texts, truth = [item.text for item in split.held_out], [columns[item.label] for item in split.held_out]
     with deterministic(0):
         predicted = predict(network.model, network.tokenizer, texts, maximum_tokens=maximum_tokens).argmax(axis=1)

@@ -11,6 +11,7 @@ from llmos.models.compute import count_cpus, wait_passively
 from llmos.models.config import HttpFileSource, HttpSource, ModelSpec, OnnxSpec, PythonPackageSource, Task, parse_model_spec
 from llmos.models.folder import copy_model_folder, folder_layers
 from llmos.models.labels import Label, read_labels, write_labels
+from llmos.models.loading import load_network
 from llmos.models.serving_files import build_triton_config
 from llmos.models.sources import import_from_http, import_from_package
 from llmos.models.tensors import TensorSpec
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from llmos.models.network import Network
     from llmos.models.onnx_compare import Comparison, compare, measure_invariance, measure_latency
     from llmos.models.onnx_export import export_onnx
-    from llmos.models.text_network import TextNetwork, load_network
+    from llmos.models.text_network import TextNetwork
 
 __all__ = [
     "Comparison",
@@ -56,7 +57,6 @@ _HEAVY = {
     "TextNetwork": "text_network",
     "compare": "onnx_compare",
     "export_onnx": "onnx_export",
-    "load_network": "text_network",
     "measure_invariance": "onnx_compare",
     "measure_latency": "onnx_compare",
 }

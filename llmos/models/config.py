@@ -39,6 +39,20 @@ class Task(StrEnum):
     TEXT_CLASSIFICATION = "TextClassification"
     """Text to one score (logit) for each label."""
 
+    TOKEN_CLASSIFICATION = "TokenClassification"  # noqa: S105
+    """Text to one score for each label of each token."""
+
+    SEQUENCE_PAIR = "SequencePair"
+    """Two texts, joined by the tokenizer, to one score for each label; a single label is how well they belong together."""
+
+    MASKED_LM = "MaskedLM"
+    """Text with masked tokens to one score for each token of the vocabulary at each place."""
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the columns of its output are labels with ids."""
+        return self in (Task.TEXT_CLASSIFICATION, Task.TOKEN_CLASSIFICATION, Task.SEQUENCE_PAIR)
+
 
 def _parse_decimal(value: Any) -> Any:
     # Specs carry decimals as text, because a float has no canonical form to hash.

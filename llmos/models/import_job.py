@@ -14,7 +14,7 @@ from typing import Any, Final
 from llmos.artifacts import MODEL_ARTIFACT, MODEL_CONFIG, Payload, Registry
 from llmos.errors import ConfigError, PermanentError
 from llmos.models.compute import wait_passively
-from llmos.models.config import ModelSpec, Task, parse_model_spec
+from llmos.models.config import ModelSpec, parse_model_spec
 from llmos.models.folder import build_model_config, folder_layers
 from llmos.models.labels import Label, read_labels
 from llmos.models.plan import Available, check_plan, plan_import
@@ -43,12 +43,12 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
         folder, weights, carried = _take_weights(config, spec, registry, reporter)
         _plan(config, spec, reporter, folder)
         # Imported late: a wrong hash or name should fail in a second, not after torch was loaded.
+        from llmos.models.loading import load_network
         from llmos.models.onnx_export import export_onnx
-        from llmos.models.text_network import load_network
 
         reporter.progress("Import", 0, "loading the weights")
         network = load_network(folder, spec.task)
-        labels = read_labels(folder) if spec.task is Task.TEXT_CLASSIFICATION else ()
+        labels = read_labels(folder) if spec.task.has_labels else ()
         num_parameters = sum(parameter.numel() for parameter in network.parameters())
         measurements: dict[str, Any] = {**carried, "parameters": num_parameters, "onnx": {}}
         measurements |= {"labels": len(labels)} if labels else {}

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from llmos.errors import ConfigError
 
-__all__ = ["LABELS_FILE", "Label", "read_labels", "write_labels"]
+__all__ = ["LABELS_FILE", "Label", "check_label_count", "read_labels", "write_labels"]
 
 LABELS_FILE: Final = "labels.json"
 
@@ -49,6 +49,12 @@ def read_labels(folder: Path) -> tuple[Label, ...]:
     if document is not None and ids and ids != [label.id for label in labels]:
         raise ConfigError("labels.json and id2label of config.json name different labels, or in another order", reason="InvalidSource")
     return labels
+
+
+def check_label_count(folder: Path, num_columns: int) -> None:
+    """Refuse a folder whose labels are not as many as its head's columns; raises ConfigError (InvalidSource)."""
+    if (count := len(read_labels(folder))) != num_columns:
+        raise ConfigError(f"{folder.name} names {count} labels and its head has {num_columns}", reason="InvalidSource")
 
 
 def write_labels(folder: Path, labels: Sequence[Label]) -> Path:

@@ -13,10 +13,13 @@ from typing import Any, Final
 from llmos.artifacts import digest_hex
 from llmos.errors import PermanentError
 
-__all__ = ["TRITON_MODEL", "Label", "ModelAssets", "PodPaths", "load_assets"]
+__all__ = ["SERVED_TASKS", "TRITON_MODEL", "Label", "ModelAssets", "PodPaths", "load_assets"]
 
 TRITON_MODEL: Final = "model"
 """The one model's name in Triton; its config.pbtxt says the same."""
+
+SERVED_TASKS: Final = ("FeatureExtraction", "TextClassification")
+"""What an answer can be made of; the operator refuses other Models before a pod starts."""
 
 TOKENIZER_FILE: Final = "tokenizer.json"
 LABELS_FILE: Final = "labels.json"

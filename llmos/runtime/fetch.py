@@ -15,7 +15,7 @@ from typing import Final
 
 from llmos.artifacts import Payload, Registry, Version, digest_hex
 from llmos.errors import ConfigError, LlmosError, PermanentError
-from llmos.runtime.assets import LABELS_FILE, PREPROCESSING_FILE, TOKENIZER_FILE, TRITON_MODEL, PodPaths, load_assets
+from llmos.runtime.assets import LABELS_FILE, PREPROCESSING_FILE, SERVED_TASKS, TOKENIZER_FILE, TRITON_MODEL, PodPaths, load_assets
 from llmos.runtime.snapshots import SnapshotRegistry, fetch_snapshot
 from llmos.workload import InferenceConfig, configure_logging, load_inference_config, load_knowledge_config, write_termination
 from llmos.workload.stopping import EXIT_TERMINATED, Terminated, sigterm_raises
@@ -33,14 +33,20 @@ _log = logging.getLogger(__name__)
 def fetch_model(registry: SnapshotRegistry, config: InferenceConfig, paths: PodPaths) -> None:
     """Bring the ONNX payload of the wanted precision, and lay out Triton's repository and the sidecar's assets.
 
-    Raises: NotFoundError (DigestNotFound); ConfigError (PrecisionMissing, TaskMismatch); PermanentError (InvalidSource, ChecksumMismatch).
+    Raises: NotFoundError (DigestNotFound); ConfigError (PrecisionMissing, TaskMismatch, TaskNotServed); PermanentError (InvalidSource,
+        ChecksumMismatch).
     """
     version = registry.get_version(config.model.repository, config.model.digest)
+    wanted = version.provenance.spec.get("task")
+    if version.provenance.kind == "Model" and wanted not in SERVED_TASKS:
+        raise ConfigError(
+            f"Model {config.model.name} is for {wanted}, which no service answers yet; {' and '.join(SERVED_TASKS)} are served",
+            reason="TaskNotServed",
+        )
     payload = choose_payload(version, name=config.model.name, precision=config.model.precision)
     source = registry.fetch_payload(config.model.repository, payload.digest, paths.models / "payload" / digest_hex(payload.digest))
     _lay_out(source, paths)
     found = load_assets(paths.assets).task
-    wanted = version.provenance.spec.get("task")
     if wanted != found:
         raise PermanentError(
             f"Model {config.model.name} has the task {wanted}, and its files are those of {found}; import the Model anew",

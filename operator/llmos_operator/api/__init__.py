@@ -2,6 +2,7 @@
 
 from llmos_operator.api.references import Reference
 from llmos_operator.api.v1alpha1 import (
+    SERVED_TASKS,
     InferenceServiceSpec,
     KnowledgeBaseSpec,
     ModelSpec,
@@ -13,6 +14,7 @@ from llmos_operator.api.v1alpha1 import (
 )
 
 __all__ = [
+    "SERVED_TASKS",
     "InferenceServiceSpec",
     "KnowledgeBaseSpec",
     "ModelSpec",

@@ -18,6 +18,7 @@ from llmos_operator.api.sources import ModelSource, PythonPackage
 from llmos_operator.names import Json
 
 __all__ = [
+    "SERVED_TASKS",
     "InferenceServiceSpec",
     "KnowledgeBaseSpec",
     "ModelSpec",
@@ -86,6 +87,10 @@ class Onnx(_Part):
     precisions: tuple[str, ...] = ("Float32",)
     maximum_difference: str = "0.001"
     maximum_tokens: int = 256
+
+
+SERVED_TASKS = ("FeatureExtraction", "TextClassification")
+"""Tasks of a Model that an InferenceService answers with; a test holds this to what the pod can do."""
 
 
 class ModelSpec(Spec):

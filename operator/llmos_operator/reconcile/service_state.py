@@ -6,7 +6,7 @@ Pure.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from llmos_operator.api import InferenceServiceSpec
+from llmos_operator.api import SERVED_TASKS, InferenceServiceSpec
 from llmos_operator.desired import ServiceInputs, Tolerated
 from llmos_operator.names import CHILD_KINDS, KNOWLEDGE_ANNOTATION, Json, ObjectKey
 from llmos_operator.reconcile.resolve import Resolved
@@ -42,6 +42,10 @@ class ServiceObserved:
         for item in self.resolved:
             if item.problem:
                 return item.problem
+            if item.reference.role == "model" and item.task and item.task not in SERVED_TASKS:
+                served = " and ".join(SERVED_TASKS)
+                message = f"Model {item.reference.name} is for {item.task}, which no service answers yet; {served} are served"
+                return Verdict(Reason.TaskNotServed, message, is_stalled=True)
             if item.reference.role == "model" and item.precisions is not None and self.spec.precision not in item.precisions:
                 has = ", ".join(item.precisions) or "none"
                 message = f"Model {item.reference.name} has no {self.spec.precision} (it has {has}); add it to its spec.onnx.precisions"

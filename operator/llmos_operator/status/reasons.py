@@ -40,6 +40,7 @@ class Reason(StrEnum):
     ApiUnavailable = "ApiUnavailable"
     OperatorError = "OperatorError"
     TaskMismatch = "TaskMismatch"
+    TaskNotServed = "TaskNotServed"
     PrecisionMissing = "PrecisionMissing"
     DigestNotFound = "DigestNotFound"
     Imported = "Imported"

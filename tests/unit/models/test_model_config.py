@@ -5,6 +5,7 @@ import pytest
 
 from llmos.errors import ConfigError
 from llmos.models import Task, parse_model_spec
+from tests.unit.crds.crd_samples import load_crds, schema_of
 
 PACKAGE = {"name": "a", "version": "1", "sha256": "0" * 64, "path": "a/model"}
 SPEC: dict[str, Any] = {
@@ -49,3 +50,8 @@ def test_a_wrong_field_is_named_with_its_value(change: dict[str, Any], message: 
 def test_a_missing_field_is_named() -> None:
     with pytest.raises(ConfigError, match=r"spec.task is missing"):
         parse_model_spec({"source": {"trainingJob": {}}})
+
+
+def test_the_api_offers_the_tasks_that_are_built() -> None:
+    offered = schema_of(load_crds()["Model"])["properties"]["spec"]["properties"]["task"]["enum"]
+    assert offered == [str(task) for task in Task]

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from world import HPO, MINILM, PHENOTYPE, World, digest
 
+from llmos.runtime import assets
+from llmos_operator.api import SERVED_TASKS
 from llmos_operator.names import ObjectKey
 
 DEPLOYMENT = ObjectKey("Deployment", "demo", "phenotype")
@@ -244,6 +246,19 @@ async def test_a_missing_precision_is_named(world: World) -> None:
     await world.settle(key)
     assert world.condition(key, "Stalled") == ("True", "PrecisionMissing")
     assert "has no Int8 (it has Float32)" in world.message(key)
+
+
+async def test_a_task_that_no_service_answers_yet_is_said_and_nothing_is_started(world: World) -> None:
+    await world.make_ready(world.add("Model", "tagger", {**MINILM, "task": "TokenClassification"}))
+    key = world.add("InferenceService", "phenotype", {"model": {"name": "tagger"}})
+    await world.settle(key)
+    assert world.condition(key, "Stalled") == ("True", "TaskNotServed")
+    assert "Model tagger is for TokenClassification, which no service answers yet" in world.message(key)
+    assert ObjectKey("Deployment", "demo", "phenotype") not in world.cluster.objects
+
+
+def test_the_operator_lets_through_what_the_pod_can_answer() -> None:
+    assert SERVED_TASKS == assets.SERVED_TASKS
 
 
 async def test_a_foreign_service_of_that_name_is_a_name_conflict(world: World) -> None:

@@ -63,6 +63,7 @@ def test_a_missing_precision_is_named_with_those_that_exist(pod: Pod):
 @pytest.mark.parametrize(
     ("push", "reason", "words"),
     [
+        ({"task": "MaskedLM"}, "TaskNotServed", "is for MaskedLM, which no service answers yet; FeatureExtraction and TextClassification"),
         ({"task": "FeatureExtraction"}, "TaskMismatch", "has the task FeatureExtraction, and its files are those of TextClassification"),
         ({"leave_out": "tokenizer.json"}, "InvalidSource", "lacks the file tokenizer.json"),
         (
@@ -72,7 +73,7 @@ def test_a_missing_precision_is_named_with_those_that_exist(pod: Pod):
         ),
         ({"labels": [{"name": "A"}]}, "InvalidSource", "each label needs id and name"),
     ],
-    ids=["wrong task", "no tokenizer", "a label twice", "a label without id"],
+    ids=["a task that is not served", "wrong task", "no tokenizer", "a label twice", "a label without id"],
 )
 def test_an_unusable_model_is_refused_by_name(pod: Pod, push, reason, words):
     pod.configure(pod.push_model(**push))

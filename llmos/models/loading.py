@@ -1,0 +1,34 @@
+"""From a task to the loader of its kind of input. A new kind of input is one file with a `Network`, and one line here.
+
+Must not: import torch before a model is loaded; know what any loader does.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+from llmos.models.config import Task
+
+if TYPE_CHECKING:
+    from llmos.models.network import Network
+
+__all__ = ["load_network"]
+
+_TEXT: Final = "text_tasks:load_text_network"
+_LOADERS: Final[Mapping[Task, str]] = {
+    Task.FEATURE_EXTRACTION: _TEXT,
+    Task.TEXT_CLASSIFICATION: _TEXT,
+    Task.TOKEN_CLASSIFICATION: _TEXT,
+    Task.SEQUENCE_PAIR: _TEXT,
+    Task.MASKED_LM: _TEXT,
+}
+
+
+def load_network(folder: Path, task: Task) -> "Network":
+    """Load a model folder in float32, in evaluation mode, on the CPU.
+
+    Raises: ConfigError: InvalidSource if transformers cannot load it, TaskMismatch if its weights have no head for the task.
+    """
+    module, name = _LOADERS[task].split(":")
+    return cast("Network", getattr(import_module(f"llmos.models.{module}"), name)(folder, task))
