@@ -65,7 +65,7 @@ def test_what_is_available_is_the_volume_s_limit_where_that_is_less_than_the_dis
 def test_an_import_that_cannot_be_done_stops_before_the_weights_are_loaded(
     encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llmos.models.text_network.load_network", lambda *_: pytest.fail("the weights were loaded"))
+    monkeypatch.setattr("llmos.models.loading.load_network", lambda *_: pytest.fail("the weights were loaded"))
     with serve_folder(encoder_folder) as address, serve_registry(MemoryRegistry()) as host:
         pods = Pods(host, tmp_path)
         spec = {"task": "FeatureExtraction", "source": http_source(encoder_folder, address), "onnx": {"maximumTokens": 16}}
