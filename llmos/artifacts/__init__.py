@@ -4,6 +4,7 @@ Start with `Registry` (sync, workloads) or `AsyncArtifacts` (async, read-only, o
 """
 
 from llmos.artifacts.aio import AsyncArtifacts
+from llmos.artifacts.cache import BlobCache
 from llmos.artifacts.canonical import canonical_json, digest_bytes, digest_file, digest_hex, inputs_hash, is_digest
 from llmos.artifacts.chain import BrokenLink, Damaged, Link, Loaded, TracedLink, kind_of_role, trace_chain, verify_chain, verify_chain_async
 from llmos.artifacts.documents import FileLayer, LinkState, Payload, Provenance, PushedPayload, Version
@@ -31,6 +32,7 @@ __all__ = [
     "MODEL_WEIGHT",
     "MODEL_WEIGHT_CONFIG",
     "AsyncArtifacts",
+    "BlobCache",
     "BrokenLink",
     "Damaged",
     "FileLayer",

@@ -91,8 +91,22 @@ def _locked(partial: Path) -> Iterator[None]:
 
 
 def _fetch_file(transport: Transport, repository: Repository, layer: Descriptor, path: Path, report: Callable[[int], None]) -> None:
-    """Fetch one file, going on from what is there; wrong content after a resumption is dropped and fetched anew, once."""
+    """Bring one file here: from the cache, where there is one and it has the blob, else from the registry."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    cache = transport.access.cache
+    if cache is None:
+        _fetch_blob(transport, repository, layer, path, report)
+        return
+    with cache.alone(layer.digest):
+        if not path.exists() and cache.take(layer.digest, path):
+            report(layer.size_bytes)
+            return
+        _fetch_blob(transport, repository, layer, path, report)
+        cache.put(layer.digest, path)
+
+
+def _fetch_blob(transport: Transport, repository: Repository, layer: Descriptor, path: Path, report: Callable[[int], None]) -> None:
+    """Fetch one blob, going on from what is there; wrong content after a resumption is dropped and fetched anew, once."""
     resumed = path.exists()
     found = transport.attempt(lambda: _resume(transport, repository, layer, path, report))
     if found != layer.digest and resumed:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from llmos.artifacts.cache import BlobCache
+
 __all__ = ["RegistryAccess", "Repository"]
 
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?\Z")
@@ -26,6 +28,9 @@ class RegistryAccess:
 
     credentials_file: str | None = None
     """A docker `config.json`; None: anonymous."""
+
+    cache: BlobCache | None = None
+    """Where blobs that were fetched are kept; None: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from llmos.artifacts import RegistryAccess, Repository, inputs_hash, is_digest
+from llmos.artifacts import BlobCache, RegistryAccess, Repository, inputs_hash, is_digest
 from llmos.errors import ConfigError
 
 __all__ = [
@@ -82,17 +82,26 @@ class Target(_Part):
     repository: RepositoryName
 
 
+class Cache(_Part):
+    """A volume that keeps blobs from the registry."""
+
+    folder: Path
+    size_bytes: Annotated[int, Field(ge=1)]
+
+
 class Artifacts(_Part):
-    """How the registry is reached."""
+    """How the registry is reached, and where what was fetched is kept."""
 
     plain_http: bool = Field(alias="plainHTTP")
     ca_file: str | None = None
     credentials_file: str | None = None
+    cache: Cache | None = None
 
     @property
     def access(self) -> RegistryAccess:
         """The same, for `Registry`."""
-        return RegistryAccess(plain_http=self.plain_http, ca_file=self.ca_file, credentials_file=self.credentials_file)
+        cache = BlobCache(self.cache.folder, self.cache.size_bytes) if self.cache else None
+        return RegistryAccess(plain_http=self.plain_http, ca_file=self.ca_file, credentials_file=self.credentials_file, cache=cache)
 
 
 class SourceAccess(_Part):

@@ -52,6 +52,13 @@ class Scratch(_Part):
     size_limit: Quantity = "10Gi"
 
 
+class Cache(_Part):
+    """A volume that keeps blobs from the registry."""
+
+    claim_name: str
+    size_limit: Quantity = "20Gi"
+
+
 class Workload(_Part):
     """How the pods of any kind run; never part of the inputs hash."""
 
@@ -69,6 +76,7 @@ class Workload(_Part):
     env: tuple[Json, ...] = ()
     ca_bundle: CaBundle | None = None
     scratch: Scratch = Scratch()
+    cache: Cache | None = None
 
 
 class Spec(_Part):

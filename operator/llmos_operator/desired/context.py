@@ -4,12 +4,17 @@ Must not: hold a client.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from llmos.artifacts import Repository
+from llmos_operator.api import Workload
+from llmos_operator.desired.quantity import quantity
 from llmos_operator.names import Json, ObjectKey
 from llmos_operator.settings import Settings
 
-__all__ = ["Installation", "Source", "repository_of"]
+__all__ = ["CACHE_FOLDER", "Installation", "Source", "repository_of"]
+
+CACHE_FOLDER: Final = "/cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +25,13 @@ class Installation:
     report_ca: str | None = None
     """PEM; None switches reports off."""
 
-    def artifacts_config(self) -> Json:
-        """Return how a pod reaches the registry."""
+    def artifacts_config(self, workload: Workload) -> Json:
+        """Return how a pod reaches the registry, and where it keeps what it has fetched."""
         artifacts = self.settings.artifacts
+        cache = workload.cache
+        kept = {"cache": {"folder": CACHE_FOLDER, "sizeBytes": int(quantity(cache.size_limit) or 0)}} if cache else {}
         return {
+            **kept,
             "plainHTTP": artifacts.plain_http,
             "caFile": "/etc/llmos/registry-ca/ca.crt" if artifacts.ca_secret_name else None,
             "credentialsFile": "/etc/llmos/registry/config.json" if artifacts.credentials_secret_name else None,

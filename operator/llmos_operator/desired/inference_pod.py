@@ -124,7 +124,7 @@ def _config(owner: ObjectKey, uid: str, spec: InferenceServiceSpec, model: Sourc
         "model": {"name": spec.model.name, **model.to_json(), "precision": spec.precision},
         "grounding": spec.grounding.to_json(),
         "limits": spec.limits.to_json(),
-        "artifacts": installation.artifacts_config(),
+        "artifacts": installation.artifacts_config(spec.workload),
         "report": installation.report_config(ca_file=f"{_ACTIVE['mountPath']}/{REPORT_CA_KEY}"),
         "scratch": "/scratch",
     }

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from llmos_operator.api import Workload
 from llmos_operator.api.v1alpha1 import Resources
-from llmos_operator.desired.context import Installation
+from llmos_operator.desired.context import CACHE_FOLDER, Installation
 from llmos_operator.desired.quantity import quantity
 from llmos_operator.names import CONFIG_ANNOTATION, GROUP, REPORT_AUDIENCE, Json, ObjectKey, child_labels
 
@@ -111,6 +111,8 @@ def common_mounts(workload: Workload, installation: Installation) -> list[Json]:
         mounts.append({"name": "registry-ca", "mountPath": "/etc/llmos/registry-ca", "readOnly": True})
     if _ca_bundle(workload, installation):
         mounts.append({"name": "ca", "mountPath": "/etc/llmos/ca", "readOnly": True})
+    if workload.cache:
+        mounts.append({"name": "cache", "mountPath": CACHE_FOLDER})
     return mounts
 
 
@@ -179,6 +181,8 @@ def _common_volumes(workload: Workload, installation: Installation) -> list[Json
     if bundle := _ca_bundle(workload, installation):
         name, key = bundle
         volumes.append({"name": "ca", "configMap": {"name": name, "items": [{"key": key, "path": "ca.crt"}]}})
+    if workload.cache:
+        volumes.append({"name": "cache", "persistentVolumeClaim": {"claimName": workload.cache.claim_name}})
     return volumes
 
 

@@ -1,5 +1,6 @@
 """What builders promise beyond the golden files."""
 
+import json
 from typing import Any
 
 import pytest
@@ -82,3 +83,14 @@ def test_every_pod_meets_the_restricted_level() -> None:
         assert context["readOnlyRootFilesystem"] is True
         assert context["capabilities"] == {"drop": ["ALL"]}
     assert pod["automountServiceAccountToken"] is False
+
+
+def test_a_cache_is_mounted_where_registry_blobs_are_fetched_and_the_pod_is_told_its_size() -> None:
+    with_cache = children({"workload": {"cache": {"claimName": "blobs", "sizeLimit": "1Gi"}}})["Deployment"]["spec"]["template"]
+    pod = with_cache["spec"]
+    assert {"name": "cache", "persistentVolumeClaim": {"claimName": "blobs"}} in pod["volumes"]
+    containers = (*pod["initContainers"], *pod["containers"])
+    assert [item["name"] for item in containers if any(m["name"] == "cache" for m in item["volumeMounts"])] == ["fetch", "sidecar"]
+    config = json.loads(with_cache["metadata"]["annotations"]["llmos.dev/config"])
+    assert config["artifacts"]["cache"] == {"folder": "/cache", "sizeBytes": 1 << 30}
+    assert "cache" not in json.dumps(children({})["Deployment"]["spec"]["template"])
