@@ -123,7 +123,8 @@ def test_a_cache_that_cannot_be_written_only_costs_time(tmp_path: Path, caplog: 
     assert "the cache cannot" in caplog.text
 
 
-def test_a_payload_is_fetched_from_the_registry_once(cache: BlobCache, tmp_path: Path) -> None:
+def test_a_payload_is_fetched_from_the_registry_once(tmp_path: Path) -> None:
+    cache = BlobCache(tmp_path / "cache", limit_bytes=1 << 20)
     memory, repository = MemoryRegistry(), Repository("registry.test", "demo/model/minilm")
     with Registry(RegistryAccess(cache=cache), transport=memory.transport()) as registry:
         digest = push(registry, repository, tmp_path).digest
