@@ -16,7 +16,7 @@ from llmos.errors import ConfigError, PermanentError
 from llmos.models.compute import wait_passively
 from llmos.models.config import ModelSpec, parse_model_spec
 from llmos.models.folder import build_model_config, folder_layers
-from llmos.models.labels import Label, read_labels
+from llmos.models.labels import Label, label_measurements, read_labels
 from llmos.models.plan import Available, check_plan, plan_import
 from llmos.models.sources import import_source
 from llmos.workload import JobConfig, Reporter, Result, run_job
@@ -51,7 +51,7 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
         labels = read_labels(folder) if spec.task.has_labels else ()
         num_parameters = sum(parameter.numel() for parameter in network.parameters())
         measurements: dict[str, Any] = {**carried, "parameters": num_parameters, "onnx": {}}
-        measurements |= {"labels": len(labels)} if labels else {}
+        measurements |= label_measurements(labels)
         payloads = [weights]
         reporter.progress("Export", 0, "torch to ONNX")
         exported = export_onnx(network, _new_folder(config.scratch / "exported") / "model.onnx", maximum_tokens=spec.onnx.maximum_tokens)

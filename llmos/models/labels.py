@@ -11,9 +11,13 @@ from typing import Any, Final
 
 from llmos.errors import ConfigError
 
-__all__ = ["LABELS_FILE", "Label", "check_label_count", "read_labels", "write_labels"]
+__all__ = ["LABELS_FILE", "Label", "check_label_count", "label_measurements", "read_labels", "write_labels"]
 
 LABELS_FILE: Final = "labels.json"
+
+_MOST_IDS: Final = 256
+_LONGEST_ID: Final = 128
+"""Bounds of `status.version.labelIds`, which selectors ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,14 @@ class Label:
     """Stable; an entity's id where the classes come from a graph."""
 
     name: str
+
+
+def label_measurements(labels: Sequence[Label]) -> dict[str, Any]:
+    """Return what a version says about its labels: how many, and their ids while those stay few and short enough for a status."""
+    if not labels:
+        return {}
+    is_short = len(labels) <= _MOST_IDS and all(len(label.id) <= _LONGEST_ID for label in labels)
+    return {"labels": len(labels), **({"labelIds": [label.id for label in labels]} if is_short else {})}
 
 
 def read_labels(folder: Path) -> tuple[Label, ...]:

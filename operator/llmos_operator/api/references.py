@@ -17,6 +17,8 @@ class Reference:
 
     kind: str
     name: str
+    """Empty: any object of the kind may be chosen, and none is yet."""
+
     digest: str | None = None
     """A version digest to stay at."""
 

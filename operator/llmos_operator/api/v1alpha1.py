@@ -14,6 +14,7 @@ from llmos.errors import ConfigError
 from llmos_operator.api.parts import Followed, Named
 from llmos_operator.api.parts import Part as _Part
 from llmos_operator.api.references import Reference
+from llmos_operator.api.selection import BaseChoice, ModelCard, ModelChoice
 from llmos_operator.api.sources import ModelSource, PythonPackage
 from llmos_operator.names import Json
 
@@ -107,6 +108,7 @@ class ModelSpec(Spec):
     task: str
     source: ModelSource
     onnx: Onnx = Onnx()
+    card: ModelCard = ModelCard()
 
     def references(self) -> tuple[Reference, ...]:
         """Return the TrainingJob it follows, if it does."""
@@ -207,7 +209,7 @@ class Hyperparameters(_Part):
 class TrainingJobSpec(Spec):
     """`TrainingJob`."""
 
-    base: Named
+    base: BaseChoice
     task: str
     objective: str
     method: Method
@@ -223,7 +225,7 @@ class TrainingJobSpec(Spec):
         """Return base and knowledge; both stay at what the run started with: a run is one run."""
         knowledge = self.data.taxonomy.knowledge
         return (
-            Reference("base", "Model", self.base.name, self.base.digest, is_manual=True),
+            self.base.as_reference("base"),
             Reference(f"knowledge/{knowledge.name}", "KnowledgeBase", knowledge.name, knowledge.digest, is_manual=True),
         )
 
@@ -265,7 +267,7 @@ class Sidecar(_Part):
 class InferenceServiceSpec(Spec):
     """`InferenceService`."""
 
-    model: Followed
+    model: ModelChoice
     precision: str = "Float32"
     knowledge: tuple[Followed, ...] = ()
     replicas: int = 1
@@ -277,7 +279,7 @@ class InferenceServiceSpec(Spec):
     def references(self) -> tuple[Reference, ...]:
         """Return the model first, then the knowledge bases in the user's order."""
         knowledge = (item.as_reference(f"knowledge/{item.name}", "KnowledgeBase") for item in self.knowledge)
-        return (self.model.as_reference("model", "Model"), *knowledge)
+        return (self.model.as_reference("model"), *knowledge)
 
 
 _SPECS: dict[str, type[Spec]] = {

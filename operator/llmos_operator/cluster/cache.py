@@ -39,6 +39,8 @@ class Cache:
         self._owner: dict[ObjectKey, ObjectKey] = {}
         self._referrers: dict[ObjectKey, dict[ObjectKey, None]] = defaultdict(dict)
         self._references: dict[ObjectKey, tuple[ObjectKey, ...]] = {}
+        self._models: dict[str, dict[ObjectKey, None]] = defaultdict(dict)
+        """Namespace → its Models: what a selector looks through."""
         self._deleted: dict[str, int] = {}
         """Uid → resource version at which an object was deleted, of the latest ones: an answer that comes late must not bring it back."""
 
@@ -54,6 +56,8 @@ class Cache:
         if key.kind in CUSTOM_KINDS:
             slim = slim_custom_resource(body)
             self._link(key, slim)
+            if key.kind == "Model":
+                self._models[key.namespace][key] = None
         else:
             owner = owner_of(body)
             if owner is None:
@@ -79,6 +83,8 @@ class Cache:
         """Drop whatever is known under this key."""
         self._objects.pop(key, None)
         self._versions.pop(key, None)
+        if key.kind == "Model":
+            self._models[key.namespace].pop(key, None)
         for target in self._references.pop(key, ()):
             self._referrers[target].pop(key, None)
             if not self._referrers[target]:
@@ -105,8 +111,13 @@ class Cache:
         return found
 
     def referrers(self, key: ObjectKey) -> tuple[ObjectKey, ...]:
-        """Return the custom resources that refer to this one."""
-        return tuple(self._referrers.get(key, ()))
+        """Return the custom resources that refer to this one, or may: a selector concerns every Model of its namespace."""
+        anyone = self._referrers.get(ObjectKey(key.kind, key.namespace, ""), ())
+        return tuple({**dict.fromkeys(self._referrers.get(key, ())), **dict.fromkeys(anyone)})
+
+    def models(self, namespace: str) -> list[Json]:
+        """Return all Models of a namespace, by name."""
+        return [unpack(self._objects[key]) for key in sorted(self._models.get(namespace, ()))]
 
     def owner(self, key: ObjectKey) -> ObjectKey | None:
         """Return whose child or pod this is."""

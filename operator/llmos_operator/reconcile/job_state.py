@@ -17,6 +17,7 @@ from llmos_operator.names import (
     WORKLOAD_ANNOTATION,
     Json,
 )
+from llmos_operator.reconcile.choose import Chosen
 from llmos_operator.reconcile.registry import NOT_ASKED, Lookup
 from llmos_operator.reconcile.resolve import Resolved
 from llmos_operator.reconcile.subject import Subject
@@ -41,6 +42,9 @@ class JobObserved:
     lookup: Lookup = NOT_ASKED
     told: Trouble | None = None
     """What Events say about a Job without pods or a pod that is stuck."""
+
+    chosen: Chosen | None = None
+    """What a TrainingJob's selector stands for, where there is one; `spec.base` then has the chosen name and digest."""
 
     progress: Json | None = None
     """The latest report, while a Job runs."""

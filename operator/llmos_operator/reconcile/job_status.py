@@ -46,6 +46,8 @@ def build_status(observed: JobObserved, verdict: Verdict, news: JobNews, now: da
         status["resolved"] = [item.to_json() for item in observed.resolved] if known else before.get("resolved")
     if subject.key.kind == "Model":
         status["plan"] = observed.plan or (before.get("plan") if same or not known else None)
+    if observed.chosen:
+        status["selection"] = observed.chosen.document
     if subject.key.kind == "TrainingJob":
         status |= _times(news.job, before if same else {})
     return {name: value for name, value in status.items() if value is not None}

@@ -7,11 +7,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from llmos_operator.api import InferenceServiceSpec, Reference, Spec
+from llmos_operator.api import InferenceServiceSpec, Reference, Spec, TrainingJobSpec
 from llmos_operator.cluster import Cache
 from llmos_operator.desired import Tolerated
 from llmos_operator.desired.inference_service import ACTIVE_KEY
 from llmos_operator.names import CHILD_KINDS, CONFIG_ANNOTATION, Json, ObjectKey
+from llmos_operator.reconcile.candidates import candidate_of
+from llmos_operator.reconcile.choose import Chosen, Ground, choose
 from llmos_operator.reconcile.job_state import JobObserved, JobSpec, finished_as, needs_lookup, pods_of
 from llmos_operator.reconcile.rechecks import Rechecks
 from llmos_operator.reconcile.registry import Lookup, RegistryReader
@@ -45,8 +47,12 @@ class Observer:
         def previous(reference: Reference) -> str | None:
             return subject.resolved_digest(reference) or _digest_in_jobs(jobs, reference.role, self._repository(subject, reference))
 
-        resolved = await self._resolve(subject, spec, previous)
-        observed = JobObserved(subject, spec, resolved, jobs, pods)
+        chosen = None
+        if isinstance(spec, TrainingJobSpec) and spec.base.selector:
+            chosen = choose(spec.base.selector, self._ground(subject, _base_in_jobs(jobs)), is_once=True)
+            spec = spec.model_copy(update={"base": spec.base.bound(chosen.name, chosen.digest)})
+        resolved = await self._resolve(subject, spec, previous, chosen)
+        observed = JobObserved(subject, spec, resolved, jobs, pods, chosen=chosen)
         observed = self._with_reports(observed)
         if needs_lookup(observed) or (observed.is_at_rest_with_version() and self._rechecks.is_due(subject)):
             lookup = await self._look_up(observed)
@@ -81,22 +87,41 @@ class Observer:
         def previous(reference: Reference) -> str | None:
             return subject.resolved_digest(reference) or _digest_in_children(children, reference)
 
-        resolved = await self._resolve(subject, spec, previous)
+        chosen = None
+        if spec.model.selector:
+            chosen = choose(
+                spec.model.selector, self._ground(subject, _model_in_children(children), spec.precision), precision=spec.precision
+            )
+            spec = spec.model_copy(update={"model": spec.model.bound(chosen.name, chosen.digest)})
+        resolved = await self._resolve(subject, spec, previous, chosen)
         stuck = deployment is not None and not is_settled(deployment)
         told = await self._troubleshooter.about_pods(newest_pods(list(pods))) if stuck else None
         reports = self._reports.active(subject.key, subject.uid)
-        return ServiceObserved(subject, spec, resolved, children, pods, reports, told, tolerated=tolerated)
+        return ServiceObserved(subject, spec, resolved, children, pods, reports, told, tolerated=tolerated, chosen=chosen)
+
+    def _ground(self, subject: Subject, live: tuple[str, str] | None, precision: str = "") -> Ground:
+        namespace = subject.key.namespace
+        return Ground(
+            before=subject.status.get("selection"),
+            live=live,
+            candidates=lambda in_use: (candidate_of(body, precision, incumbent=in_use) for body in self._cache.models(namespace)),
+            exists=lambda name: self._cache.get(ObjectKey("Model", namespace, name)) is not None,
+        )
 
     def _repository(self, subject: Subject, reference: Reference) -> str:
         return str(self._registry.repository(ObjectKey(reference.kind, subject.key.namespace, reference.name)))
 
-    async def _resolve(self, subject: Subject, spec: Spec, previous: Callable[[Reference], str | None]) -> tuple[Resolved, ...]:
-        return tuple(
-            [
-                await resolve(item, subject.key.namespace, previous=previous(item), cache=self._cache, registry=self._registry)
-                for item in spec.references()
-            ]
-        )
+    async def _resolve(
+        self, subject: Subject, spec: Spec, previous: Callable[[Reference], str | None], chosen: Chosen | None
+    ) -> tuple[Resolved, ...]:
+        found = []
+        for item in spec.references():
+            if chosen and chosen.problem and not item.name:
+                found.append(Resolved(item, problem=chosen.problem))
+            else:
+                namespace = subject.key.namespace
+                found.append(await resolve(item, namespace, previous=previous(item), cache=self._cache, registry=self._registry))
+        return tuple(found)
 
 
 def _digest_in_jobs(jobs: tuple[Json, ...], role: str, repository: str) -> str | None:
@@ -118,6 +143,21 @@ def _digest_in_children(children: dict[ObjectKey, Json], reference: Reference) -
             active = json.loads(body.get("data", {}).get(ACTIVE_KEY, "{}")).get("knowledge", [])
             return next((str(item["digest"]) for item in active if item["name"] == reference.name), None)
     return None
+
+
+def _base_in_jobs(jobs: tuple[Json, ...]) -> tuple[str, str] | None:
+    """Return name and digest of the base a live Job was given."""
+    for job in reversed(jobs):
+        if base := _config_of(job).get("parents", {}).get("base"):
+            return str(base["repository"]).rpartition("/")[2], str(base["digest"])
+    return None
+
+
+def _model_in_children(children: dict[ObjectKey, Json]) -> tuple[str, str] | None:
+    """Return name and digest of the model the live Deployment was made for."""
+    deployment = next((body for key, body in children.items() if key.kind == "Deployment"), None)
+    model = _config_of(deployment).get("model") if deployment else None
+    return (str(model["name"]), str(model["digest"])) if model else None
 
 
 def _config_of(child: Json) -> Json:

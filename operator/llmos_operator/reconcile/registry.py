@@ -141,6 +141,10 @@ class RegistryReader:
         for reference in references_of(child.kind, body["spec"]) if body else ():
             role = reference.role.split("/")
             if path[: len(role)] == role:
-                parent = ObjectKey(reference.kind, child.namespace, reference.name)
+                # What a selector stands for only the status knows.
+                name = reference.name or str((body or {}).get("status", {}).get("selection", {}).get("name", ""))
+                if not name:
+                    return None
+                parent = ObjectKey(reference.kind, child.namespace, name)
                 return self._find_parent(parent, path[len(role) :]) if path[len(role) :] else parent
         return None

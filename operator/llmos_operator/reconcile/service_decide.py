@@ -37,6 +37,8 @@ def decide(observed: ServiceObserved, now: datetime, installation: Installation)
     children = build_children(observed.inputs(), installation)
     actions, is_waiting = _child_actions(observed, children)
     verdict = _verdict(observed, actions)
+    if observed.chosen and observed.chosen.note:
+        verdict = replace(verdict, message=f"{verdict.message}; {observed.chosen.note}")
     if is_waiting:
         waits = "waits for its turn to take what the installation has changed"
         verdict = replace(verdict, message=f"{verdict.message}; {waits}", retry_s=verdict.retry_s or ROLL_LATER_S)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from llmos_operator.api import SERVED_TASKS, InferenceServiceSpec
 from llmos_operator.desired import ServiceInputs, Tolerated
 from llmos_operator.names import CHILD_KINDS, KNOWLEDGE_ANNOTATION, Json, ObjectKey
+from llmos_operator.reconcile.choose import Chosen
 from llmos_operator.reconcile.resolve import Resolved
 from llmos_operator.reconcile.subject import Subject
 from llmos_operator.status import Reason, Trouble, Verdict
@@ -35,6 +36,9 @@ class ServiceObserved:
 
     tolerated: Mapping[ObjectKey, Tolerated] = field(default_factory=dict)
     """Child → fields that somebody's admission changed after the last apply, with what it made of them: no reason to apply again."""
+
+    chosen: Chosen | None = None
+    """What the selector stands for, where there is one; `spec.model` then has the chosen name and digest."""
 
     @property
     def problem(self) -> Verdict | None:

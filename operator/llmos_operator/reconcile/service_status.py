@@ -34,6 +34,7 @@ def build_status(observed: ServiceObserved, verdict: Verdict, now: datetime) -> 
         "model": _model(observed) or before.get("model"),
         "knowledge": knowledge,
         "resolved": before.get("resolved") if observed.problem else [item.to_json() for item in observed.resolved],
+        "selection": observed.chosen.document if observed.chosen else None,
         "lastFailure": None if verdict.reason is Reason.Serving else failure or before.get("lastFailure"),
     }
     return {name: value for name, value in status.items() if value is not None}

@@ -11,6 +11,7 @@ class Reason(StrEnum):
     Initializing = "Initializing"
     DependencyNotFound = "DependencyNotFound"
     DependencyNotReady = "DependencyNotReady"
+    NoModelFits = "NoModelFits"
     JobPending = "JobPending"
     JobRunning = "JobRunning"
     Suspended = "Suspended"

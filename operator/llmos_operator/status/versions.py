@@ -13,6 +13,8 @@ __all__ = ["VERSION_FIELD", "version_status"]
 
 VERSION_FIELD = {"Model": "version", "KnowledgeBase": "snapshot", "TrainingJob": "version"}
 _COUNTS = ("labels", "trainItems", "heldOutItems")
+_OF_AN_EXPORT = ("maximumDifference", "p50MillisecondsBatch1")
+_MOST_LABEL_IDS = 256
 
 
 def version_status(kind: str, version: Version) -> Json:
@@ -27,9 +29,16 @@ def _model(version: Version) -> Json:
     for payload in version.provenance.payloads:
         if payload.role == "onnx":
             precision = payload.attributes.get("precision", "")
-            difference = measured.get(precision, {}).get("maximumDifference") if isinstance(measured, Mapping) else None
-            onnx.append({"precision": precision, **_payload(payload), **({"maximumDifference": str(difference)} if difference else {})})
-    return _present(weights=_payload(version.provenance.payload("weights")), onnx=onnx, **_measured(version, _COUNTS[:1]))
+            values = measured.get(precision, {}) if isinstance(measured, Mapping) else {}
+            found = {name: str(values[name]) for name in _OF_AN_EXPORT if values.get(name)}
+            onnx.append({"precision": precision, **_payload(payload), **found})
+    weights = _payload(version.provenance.payload("weights"))
+    return _present(weights=weights, onnx=onnx, labelIds=_label_ids(version), **_measured(version, _COUNTS[:1]))
+
+
+def _label_ids(version: Version) -> list[str]:
+    ids = version.measurements.get("labelIds")
+    return [str(item) for item in ids] if isinstance(ids, list) and len(ids) <= _MOST_LABEL_IDS else []
 
 
 def _training(version: Version) -> Json:

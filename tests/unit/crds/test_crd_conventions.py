@@ -152,3 +152,11 @@ def test_a_training_job_is_immutable_but_for_what_may_change() -> None:
         assert ("self == oldSelf" in rules) == (name not in mutable), name
         # A rule on a field that may come and go would not see it go.
         assert name in mutable or name in spec["required"] or "default" in field, name
+
+
+@pytest.mark.parametrize(("kind", "path"), [("InferenceService", "spec.model.selector.task"), ("TrainingJob", "spec.base.selector.task")])
+def test_a_selector_can_ask_for_every_task_a_model_can_have(kind: str, path: str) -> None:
+    def tasks_at(of: str, where: str) -> list[str]:
+        return next(field.schema["enum"] for field in _fields(of) if field.path == where)
+
+    assert tasks_at(kind, path) == tasks_at("Model", "spec.task")

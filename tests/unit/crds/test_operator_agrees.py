@@ -135,6 +135,24 @@ async def test_the_status_of_a_service_fits_before_and_while_it_serves() -> None
     assert _misfits(world, key) == []
 
 
+@pytest.mark.parametrize("minimum", ["0.3", "0.5"])
+async def test_the_status_of_what_selects_its_model_fits(minimum: str) -> None:
+    world = World()
+    for name in ("one", "two"):
+        package = {**MINILM["source"]["pythonPackage"], "path": name}
+        model = world.add("Model", name, {"task": "TextClassification", "source": {"pythonPackage": package}})
+        world.publish(model, accuracy="0.406", labelIds=["a"], labels=1, onnx={"Float32": {"p50MillisecondsBatch1": "5.1"}})
+        await world.settle(model)
+        assert _misfits(world, model) == []
+    selector = {"task": "TextClassification", "metric": "accuracy", "minimum": minimum}
+    service = world.add("InferenceService", "subject", {"model": {"selector": selector}})
+    run = world.add("TrainingJob", "run", {**ORGAN_SYSTEM, "base": {"selector": selector}})
+    for key in (service, run):
+        await world.settle(key)
+        assert _misfits(world, key) == []
+        assert world.status(key)["selection"].get("name") == ("one" if minimum == "0.3" else None)
+
+
 async def test_the_status_of_an_object_that_waits_for_another_fits() -> None:
     world = World()
     key = world.add("Model", "organ-system", TRAINED_MODEL)

@@ -1,0 +1,70 @@
+"""A Model as a candidate for selection: what its spec, card and status say, as values that can be compared.
+
+Pure. Must not: judge. What is not said stays unknown; nothing is guessed but the modality, which follows from the task.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from llmos_operator.names import Json
+from llmos_operator.reconcile.selection import Candidate
+from llmos_operator.status.conditions import find_condition
+
+__all__ = ["candidate_of"]
+
+LATENCY: Final = "p50MillisecondsBatch1"
+_MODALITIES: Final = (("Image", "Image"), ("Audio", "Audio"), ("Speech", "Audio"))
+
+
+def candidate_of(body: Json, precision: str, *, incumbent: str = "") -> Candidate:
+    """Return a Model as a candidate.
+
+    Args:
+        body: the custom resource.
+        precision: the export that would be served; empty for the weights.
+        incumbent: the name of the Model that is in use; while it makes its next version it still counts as ready.
+    """
+    spec, status, metadata = body["spec"], body.get("status") or {}, body["metadata"]
+    version = status.get("version") or {}
+    ready = find_condition(status.get("conditions") or [], "Ready") or {}
+    exports = {str(item.get("precision")): item for item in version.get("onnx") or []}
+    used = exports.get(precision, {}) if precision else version.get("weights") or {}
+    measured = _measured(version.get("measurements") or {}, used)
+    card = spec.get("card") or {}
+    ids = version.get("labelIds")
+    return Candidate(
+        name=metadata["name"],
+        task=spec.get("task", ""),
+        digest=version.get("digest", ""),
+        is_ready=metadata["name"] == incumbent or (ready.get("status") == "True" and not metadata.get("deletionTimestamp")),
+        modality=card.get("modality") or modality_of(spec.get("task", "")),
+        languages=frozenset(card.get("languages") or ()),
+        object_labels=metadata.get("labels") or {},
+        precisions=frozenset(exports),
+        label_ids=frozenset(ids) if ids is not None else None,
+        size_bytes=used.get("sizeBytes"),
+        latency_milliseconds=measured.get(LATENCY),
+        metrics=measured,
+    )
+
+
+def modality_of(task: str) -> str:
+    """Return what a task takes, unless a card says otherwise."""
+    return next((modality for beginning, modality in _MODALITIES if task.startswith(beginning)), "Text")
+
+
+def _measured(version: Mapping[str, Any], export: Mapping[str, Any]) -> dict[str, Decimal]:
+    """Return all numbers that were measured; those of the very export win over those of the version."""
+    own = {name: value for name, value in export.items() if not isinstance(value, dict | list)}
+    found: dict[str, Decimal] = {}
+    for name, value in {**version, **own, **(export.get("measurements") or {})}.items():
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            continue
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            continue
+        if number.is_finite():
+            found[name] = number
+    return found
