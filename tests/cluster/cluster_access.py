@@ -49,6 +49,9 @@ class RestClient:
     def create(self, path: str, body: Document, **query: str) -> Document:
         return self._answer(self._http.post(path, json=body, params=query))
 
+    def replace(self, path: str, body: Document) -> Document:
+        return self._answer(self._http.put(path, json=body))
+
     def merge(self, path: str, body: Document, **query: str) -> Document:
         return self._answer(self._http.patch(path, json=body, params=query, headers={"Content-Type": "application/merge-patch+json"}))
 

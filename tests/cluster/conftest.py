@@ -10,6 +10,7 @@ import pytest
 from llmos.local.cluster import Cluster, borrowed
 from llmos.local.images import ensure_images
 from llmos.local.settings import LocalSettings
+from tests.cluster.crds import these_crds
 from tests.cluster.installation import Installation
 from tests.cluster.world import EXAMPLE, World, example_documents
 
@@ -20,7 +21,7 @@ NAMESPACE = "llmos-test"
 @pytest.fixture(scope="session", autouse=True)
 def cluster() -> Iterator[Cluster]:
     """The running cluster, or one that lives as long as the tests; KUBECONFIG names it meanwhile."""
-    with borrowed() as found, pytest.MonkeyPatch.context() as patch:
+    with borrowed() as found, these_crds(found), pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", str(found.kubeconfig))
         yield found
 

@@ -16,14 +16,14 @@ import pytest
 
 from llmos.local.cluster import Cluster
 from tests.cluster.cluster_access import Document, Refused, RestClient
-from tests.unit.crds.crd_samples import RefusedCase, accepted, load_crds, refused, schema_of
+from tests.cluster.crds import CRD_PATH, live_crds
+from tests.unit.crds.crd_samples import RefusedCase, accepted, load_crds, refused
 
 pytestmark = pytest.mark.cluster
 
 CRDS = load_crds()
 ACCEPTED = accepted()
 REFUSED = refused()
-CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DRY_RUN = {"dryRun": "All"}
 
 
@@ -68,23 +68,18 @@ def existing(api: Api, request: pytest.FixtureRequest) -> Iterator[Document]:
 
 @contextlib.contextmanager
 def _crds(rest: RestClient) -> Iterator[None]:
-    """Create the CRDs the cluster lacks and remove them again; those it has must be these."""
-    live = _live_crds(rest)
-    missing = {name: crd for crd in CRDS.values() if (name := crd["metadata"]["name"]) not in live}
-    for crd in CRDS.values():
-        name = crd["metadata"]["name"]
-        is_equal = name in missing or schema_of(live[name]) == schema_of(crd)
-        assert is_equal, f"the cluster has another {name} than crds/: upgrade its release first"
+    """Create the CRDs the cluster lacks and remove them again; those it has are these (`these_crds`)."""
+    missing = {name: crd for crd in CRDS.values() if (name := crd["metadata"]["name"]) not in live_crds(rest)}
     try:
         for crd in missing.values():
             rest.create(CRD_PATH, crd)
-        _wait(lambda: all(_is_established(_live_crds(rest)[name]) for name in missing), "the API server did not establish the CRDs")
+        _wait(lambda: all(_is_established(live_crds(rest)[name]) for name in missing), "the API server did not establish the CRDs")
         time.sleep(1 if missing else 0)  # established is a moment earlier than served
         yield
     finally:
-        for name in missing.keys() & _live_crds(rest).keys():
+        for name in missing.keys() & live_crds(rest).keys():
             rest.delete(f"{CRD_PATH}/{name}")
-        _wait(lambda: not missing.keys() & _live_crds(rest).keys(), "the API server did not remove the CRDs")
+        _wait(lambda: not missing.keys() & live_crds(rest).keys(), "the API server did not remove the CRDs")
 
 
 def _wait(is_done: Callable[[], bool], complaint: str) -> None:
@@ -92,10 +87,6 @@ def _wait(is_done: Callable[[], bool], complaint: str) -> None:
     while not is_done():
         assert time.monotonic() < deadline, complaint
         time.sleep(0.1)
-
-
-def _live_crds(rest: RestClient) -> dict[str, Document]:
-    return {crd["metadata"]["name"]: crd for crd in rest.get(CRD_PATH)["items"]}
 
 
 def _is_established(crd: Document) -> bool:
