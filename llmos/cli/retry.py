@@ -1,11 +1,9 @@
 """`llmos retry KIND/NAME`: ask once more for what has failed for good, or for what the registry has lost."""
 
 from datetime import UTC, datetime
-from typing import Annotated
 
-import typer
-
-from llmos.cli.targets import parse_target
+from llmos.cli import options
+from llmos.cli.targets import TargetArgument, parse_target
 from llmos.local.cluster import existing
 from llmos.local.kubectl import Kubectl
 from llmos.local.progress import say
@@ -14,8 +12,8 @@ __all__ = ["request_again", "retry"]
 
 
 def retry(
-    target: Annotated[str, typer.Argument(metavar="KIND/NAME", help="For example model/minilm, kbase/hpo, tjob/organ-system.")],
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Where it is; the current one if not given.")] = "",
+    target: TargetArgument,
+    namespace: options.Namespace = "",
 ) -> None:
     """Try once more what has failed for good, or make again what the registry has lost."""
     request_again(existing().kubectl(namespace or None), target, datetime.now(UTC))

@@ -1,13 +1,16 @@
 """`KIND/NAME` as people type it: which object a command is about."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
+
+import typer
 
 from llmos.errors import ConfigError, NotFoundError
 from llmos.local.kubectl import Document, Kubectl
 
-__all__ = ["KINDS", "Target", "get_object", "parse_target"]
+__all__ = ["KINDS", "Target", "TargetArgument", "get_object", "parse_target"]
 
+TargetArgument = Annotated[str, typer.Argument(metavar="KIND/NAME", help="For example model/minilm, kbase/hpo, tjob/organ-system.")]
 KINDS: Final = {
     "Model": ("model", "models", "mdl"),
     "KnowledgeBase": ("knowledgebase", "knowledgebases", "kbase"),

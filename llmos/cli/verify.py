@@ -1,14 +1,12 @@
 """`llmos verify KIND/NAME`: walk the chain of an object's version, show how every link is, and name the first that is broken."""
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from llmos.artifacts import BrokenLink
+from llmos.cli import options
 from llmos.cli.chain_view import render_chain
 from llmos.cli.examination import examine, find_roots, first_broken
 from llmos.cli.installation import Overrides, open_store
@@ -24,17 +22,16 @@ EXIT_BROKEN = 1
 
 def verify(
     target: Annotated[str, typer.Argument(metavar="KIND/NAME", help="For example model/minilm, infsvc/phenotype, tjob/organ-system.")],
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Where it is; the current one if not given.")] = "",
+    namespace: options.Namespace = "",
     digest: Annotated[str, typer.Option(help="An earlier version of it, instead of the one it has now.")] = "",
     deep: Annotated[bool, typer.Option("--deep", help="Read and hash every byte, not only ask whether it is there.")] = False,
-    registry: Annotated[str, typer.Option(help="host/path of the artifacts, instead of what the operator's configuration says.")] = "",
-    plain_http: Annotated[bool | None, typer.Option("--plain-http/--tls", help="How to speak to it.", show_default=False)] = None,
-    ca_file: Annotated[Path | None, typer.Option(help="PEM of the authority that signed its certificate.")] = None,
-    credentials_file: Annotated[Path | None, typer.Option(help="A docker config.json.")] = None,
+    registry: options.RegistryPath = "",
+    plain_http: options.PlainHttp = None,
+    ca_file: options.CaFile = None,
+    credentials_file: options.CredentialsFile = None,
 ) -> None:
     """Walk the chain from an object's version to its roots; exit with 1 if a link is broken."""
-    # Without a terminal nothing is known of a width: digests must come out whole.
-    console = Console() if sys.stdout.isatty() else Console(width=240)
+    console = options.result_console()
     kubectl = existing().kubectl(namespace or None)
     wanted = parse_target(target, *KINDS, purpose="verified")
     document = get_object(kubectl, wanted)

@@ -85,9 +85,20 @@ class Spec(_Part):
 
     workload: Workload = Workload()
 
+    @property
+    def pinned(self) -> str | None:
+        """The earlier version of itself that it shall have; None: the newest."""
+        return None
+
     @abstractmethod
     def references(self) -> tuple[Reference, ...]:
         """Return what this object needs, in a fixed order."""
+
+
+class VersionChoice(_Part):
+    """An earlier version to serve."""
+
+    pinned: str | None = None
 
 
 class Onnx(_Part):
@@ -109,6 +120,12 @@ class ModelSpec(Spec):
     source: ModelSource
     onnx: Onnx = Onnx()
     card: ModelCard = ModelCard()
+    version: VersionChoice = VersionChoice()
+
+    @property
+    def pinned(self) -> str | None:
+        """The earlier version that is asked for."""
+        return self.version.pinned
 
     def references(self) -> tuple[Reference, ...]:
         """Return the TrainingJob it follows, if it does."""
@@ -143,18 +160,17 @@ class Linking(_Part):
     minimum_name_characters: int = 3
 
 
-class SnapshotChoice(_Part):
-    """An earlier version to serve."""
-
-    pinned: str | None = None
-
-
 class KnowledgeBaseSpec(Spec):
     """`KnowledgeBase`."""
 
     sources: tuple[KnowledgeSource, ...]
     linking: Linking = Linking()
-    snapshot: SnapshotChoice = SnapshotChoice()
+    snapshot: VersionChoice = VersionChoice()
+
+    @property
+    def pinned(self) -> str | None:
+        """The earlier version that is asked for."""
+        return self.snapshot.pinned
 
     def references(self) -> tuple[Reference, ...]:
         """Return none."""

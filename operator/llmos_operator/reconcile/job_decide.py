@@ -13,6 +13,7 @@ Pure: `decide(observed, now, installation) -> Plan`. The order of the questions 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from llmos.artifacts import Version
 from llmos.errors import EXIT_PERMANENT
 from llmos_operator.api import TrainingJobSpec
 from llmos_operator.desired import Installation, JobInputs, build_job
@@ -44,6 +45,7 @@ PENDING_LOOK_S = 10.0
 SLOW_RETRY = timedelta(minutes=10)
 SLOWEST_RETRY = timedelta(hours=6)
 DONE = {"Model": Reason.Imported, "KnowledgeBase": Reason.Built, "TrainingJob": Reason.Trained}
+_PIN_FIELD = {"Model": "spec.version.pinned", "KnowledgeBase": "spec.snapshot.pinned"}
 _AGAIN = "change the spec, or annotate llmos.dev/requested-at with a new value to try again"
 
 
@@ -72,6 +74,8 @@ def _judge(observed: JobObserved, now: datetime, installation: Installation) -> 
         if lookup.answer is Answer.Absent and not observed.pinned:
             return _lost(observed, now, installation)
     if lookup.answer is Answer.Found and lookup.version:
+        if problem := _pinned_task_problem(observed, lookup.version):
+            return _Outcome(problem)
         return _ready(observed, version_status(observed.subject.key.kind, lookup.version))
     if lookup.answer is Answer.Broken:
         message = f"{lookup.message}; restore it in the registry, or {_AGAIN}"
@@ -80,9 +84,19 @@ def _judge(observed: JobObserved, now: datetime, installation: Installation) -> 
         message = f"{lookup.message}; this goes on by itself when the registry answers"
         return _Outcome(Verdict(Reason.RegistryUnavailable, message, is_progressing=True, retry_s=REGISTRY_RETRY_S))
     if observed.pinned:
-        message = f"the registry has no version {observed.pinned} of {observed.subject.key}; name one it has in spec.snapshot.pinned"
+        field = _PIN_FIELD[observed.subject.key.kind]
+        message = f"the registry has no version {observed.pinned} of {observed.subject.key}; name one it has in {field}"
         return _Outcome(Verdict(Reason.DigestNotFound, message, is_stalled=True))
     return _about_job(observed, now, installation)
+
+
+def _pinned_task_problem(observed: JobObserved, version: Version) -> Verdict | None:
+    """An earlier version may be of another task; what refers to this Model goes by its spec."""
+    task = version.provenance.spec.get("task")
+    if not observed.pinned or task == (observed.task or None):
+        return None
+    message = f"spec.version.pinned is for {task}, and spec.task is {observed.task}; make them the same"
+    return Verdict(Reason.TaskMismatch, message, is_stalled=True)
 
 
 def _is_ready(observed: JobObserved) -> bool:

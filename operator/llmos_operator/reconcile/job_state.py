@@ -54,7 +54,9 @@ class JobObserved:
 
     @property
     def problem(self) -> Verdict | None:
-        """The first reference that does not resolve, or does not fit."""
+        """The first reference that does not resolve, or does not fit; an earlier version that is pinned needs none of them."""
+        if self.pinned:
+            return None
         return next((item.problem for item in self.resolved if item.problem), None) or self._task_problem()
 
     def _task_problem(self) -> Verdict | None:
@@ -80,8 +82,18 @@ class JobObserved:
 
     @property
     def pinned(self) -> str | None:
-        """The digest a KnowledgeBase is pinned to."""
-        return self.spec.snapshot.pinned if isinstance(self.spec, KnowledgeBaseSpec) else None
+        """The digest a Model or KnowledgeBase is pinned to."""
+        return self.spec.pinned
+
+    @property
+    def task(self) -> str:
+        """What it is for; a KnowledgeBase is for none."""
+        return "" if isinstance(self.spec, KnowledgeBaseSpec) else self.spec.task
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether every reference stands for a version, so that there is an inputs hash."""
+        return all(item.source for item in self.resolved)
 
     def has_current_version(self) -> bool:
         """Say whether status already has the version that is asked for."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from llmos_operator.names import REQUESTED_AT_ANNOTATION, Json
+from llmos_operator.reconcile.history import remember_version
 from llmos_operator.reconcile.job_state import JobObserved, attempt_of
 from llmos_operator.status import Condition, Failure, Reason, Verdict, merge_conditions, summary
 from llmos_operator.status.versions import VERSION_FIELD
@@ -31,7 +32,7 @@ NOTHING_NEW: Final = JobNews()
 def build_status(observed: JobObserved, verdict: Verdict, news: JobNews, now: datetime) -> Json:
     """Return the whole status."""
     subject, before = observed.subject, observed.subject.status
-    known = observed.problem is None
+    known = observed.problem is None and observed.is_resolved
     same = known and before.get("inputsHash") == observed.inputs_hash
     status: dict[str, Any] = {
         "observedGeneration": subject.generation,
@@ -45,6 +46,7 @@ def build_status(observed: JobObserved, verdict: Verdict, news: JobNews, now: da
     if observed.spec.references():
         status["resolved"] = [item.to_json() for item in observed.resolved] if known else before.get("resolved")
     if subject.key.kind == "Model":
+        status["versions"] = remember_version(before.get("versions") or [], news.version or observed.version, observed.task, now)
         status["plan"] = observed.plan or (before.get("plan") if same or not known else None)
     if observed.chosen:
         status["selection"] = observed.chosen.document

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,25 +11,7 @@ from typer.testing import CliRunner, Result
 from llmos.artifacts import LinkState, Version, digest_bytes
 from llmos.cli.main import app
 from llmos.errors import ConfigError, DependencyNotReady, NotFoundError
-from tests.unit.cli.library_world import NAMESPACE, LibraryWorld, library_world
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LibraryWorld]:
-    with library_world(tmp_path) as found:
-        monkeypatch.setattr("llmos.cli.verify.existing", lambda: SimpleNamespace(kubectl=lambda _namespace: found.kubectl))
-        yield found
-
-
-@pytest.fixture
-def chain(world: LibraryWorld) -> dict[str, Version]:
-    """The healthcare example's chain: base → training ← knowledge; training → model."""
-    base = world.publish("Model", "minilm", task="FeatureExtraction")
-    hpo = world.publish("KnowledgeBase", "hpo", sources=["hp.obo"])
-    training = world.publish("TrainingJob", "organ", {"base": ("minilm", base), "knowledge/hpo": ("hpo", hpo)}, rank=8)
-    model = world.publish("Model", "organ-system", {"trainingJob": ("organ", training)})
-    world.install()
-    return {"base": base, "hpo": hpo, "training": training, "model": model}
+from tests.unit.cli.library_world import NAMESPACE, LibraryWorld
 
 
 def verify(*arguments: str) -> Result:

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from world import HPO, MINILM, ORGAN_SYSTEM, World
 
-from llmos_operator.api import parse_spec
 from llmos_operator.names import ObjectKey
 
 DEPLOYMENT = ObjectKey("Deployment", "demo", "phenotype")
@@ -212,8 +211,3 @@ async def test_the_chain_of_a_run_by_selector_is_walked_to_its_base(world: World
     await world.settle(key)
     assert world.condition(key) == ("False", "ChainBroken")
     assert f"the chain is broken at base ({base})" in world.message(key)
-
-
-def test_a_card_is_no_part_of_the_inputs() -> None:
-    card = {"languages": ["en"], "license": "apache-2.0", "description": "words", "modality": "Text"}
-    assert parse_spec("Model", {**MINILM, "card": card}).hashed() == parse_spec("Model", MINILM).hashed()  # type: ignore[attr-defined]
