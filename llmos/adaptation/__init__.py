@@ -14,8 +14,8 @@ from llmos.adaptation.taxonomy import Item, TaxonomyDataset, build_taxonomy_data
 if TYPE_CHECKING:
     from llmos.adaptation.baseline import predict_with_tfidf
     from llmos.adaptation.classifier import build_classifier, save_classifier
-    from llmos.adaptation.metrics import Scores, score
     from llmos.adaptation.training import TrainedClassifier, predict, train_classifier
+    from llmos.models.evaluation.metrics import Scores, score
 
 __all__ = [
     "Hyperparameters",
@@ -39,19 +39,19 @@ __all__ = [
 ]
 
 _HEAVY = {
-    "Scores": "metrics",
-    "TrainedClassifier": "training",
-    "build_classifier": "classifier",
-    "predict": "training",
-    "predict_with_tfidf": "baseline",
-    "save_classifier": "classifier",
-    "score": "metrics",
-    "train_classifier": "training",
+    "Scores": "llmos.models.evaluation.metrics",
+    "TrainedClassifier": "llmos.adaptation.training",
+    "build_classifier": "llmos.adaptation.classifier",
+    "predict": "llmos.adaptation.training",
+    "predict_with_tfidf": "llmos.adaptation.baseline",
+    "save_classifier": "llmos.adaptation.classifier",
+    "score": "llmos.models.evaluation.metrics",
+    "train_classifier": "llmos.adaptation.training",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Load a name whose module imports torch, NumPy or scikit-learn."""
     if name in _HEAVY:
-        return getattr(import_module(f"llmos.adaptation.{_HEAVY[name]}"), name)
+        return getattr(import_module(_HEAVY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

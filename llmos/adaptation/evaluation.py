@@ -12,10 +12,10 @@ import numpy as np
 
 from llmos.adaptation.baseline import predict_with_tfidf
 from llmos.adaptation.determinism import deterministic
-from llmos.adaptation.metrics import Interval, Scores, measure_gain, score
 from llmos.adaptation.split import Split
 from llmos.adaptation.training import predict
 from llmos.models.config import Task
+from llmos.models.evaluation.metrics import Interval, Scores, measure_gain, score
 from llmos.models.text_tasks import load_text_network
 
 __all__ = ["evaluate"]

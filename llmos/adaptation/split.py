@@ -4,7 +4,6 @@ With a random split, siblings with nearly the same name stand on both sides and 
 both sides is left out of both. Must not: look at texts or labels to decide a side.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Final
 
 from llmos.adaptation.taxonomy import Item, TaxonomyDataset
 from llmos.errors import ConfigError
+from llmos.models.datasets import is_chosen
 
 __all__ = ["Split", "is_held_out", "split_by_group"]
 
@@ -30,8 +30,7 @@ class Split:
 
 def is_held_out(group: str, *, percent: int, seed: int) -> bool:
     """Say on which side a group is; of many groups, about `percent` in a hundred are held out."""
-    value = hashlib.sha256(f"{seed}\n{group}".encode()).digest()[:8]
-    return int.from_bytes(value, "big") % 100 < percent
+    return is_chosen(group, percent=percent, seed=seed)
 
 
 def split_by_group(dataset: TaxonomyDataset, *, held_out_percent: int, seed: int) -> Split:

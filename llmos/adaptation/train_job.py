@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from llmos.adaptation.config import TrainingSpec, parse_training_spec
 from llmos.adaptation.split import Split, split_by_group
-from llmos.adaptation.taxonomy import TaxonomyDataset, build_taxonomy_dataset
-from llmos.artifacts import MODEL_ARTIFACT, MODEL_CONFIG, Registry
+from llmos.adaptation.taxonomy import Item, TaxonomyDataset, build_taxonomy_dataset
+from llmos.artifacts import DATASET_ARTIFACT, DATASET_CONFIG, MODEL_ARTIFACT, MODEL_CONFIG, Payload, Registry
 from llmos.errors import ConfigError, PermanentError
 from llmos.knowledge import Snapshot
 from llmos.models.compute import wait_passively
+from llmos.models.datasets import Example, dataset_layers, write_dataset
 from llmos.models.folder import build_model_config, folder_layers
 from llmos.models.import_job import tool_versions
 from llmos.workload import JobConfig, Reporter, Result, run_job
@@ -55,9 +56,12 @@ def train_model(config: JobConfig, reporter: Reporter) -> Result:
             config_type=MODEL_CONFIG,
             config=build_model_config("safetensors", precision="Float32"),
         )
+        # What it was held back from, for whoever measures it later; and what it learned, so that nobody measures it on that.
+        evaluation = _push_items(config, registry, "evaluation", split.held_out)
+        training = _push_items(config, registry, "training", split.train)
     beside = f", {spec.baseline} {measurements['baselineAccuracy']}" if "baselineAccuracy" in measurements else ""
     return Result(
-        payloads=[pushed.payload("model", format="safetensors")],
+        payloads=[pushed.payload("model", format="safetensors"), evaluation, training],
         message=f"accuracy {measurements['accuracy']} on {len(split.held_out)} held-out items{beside}",
         tools=tool_versions("torch", "transformers", "peft"),
         measurements={**measurements, "seconds": round(time.monotonic() - start)},
@@ -78,6 +82,16 @@ def _fetch_parent(config: JobConfig, registry: Registry, reporter: Reporter, *, 
         config.scratch / payload_role,
         on_progress=lambda done, total: reporter.progress("Download", 100 * done // max(total, 1), role),
     )
+
+
+def _push_items(config: JobConfig, registry: Registry, role: str, items: Sequence[Item]) -> Payload:
+    """Push labelled items; the attribute `items` counts them."""
+    folder = config.scratch / role
+    write_dataset((Example(item.text, item.label, groups=item.groups) for item in items), folder)
+    pushed = registry.push_payload(
+        config.target.repository, dataset_layers(folder), artifact_type=DATASET_ARTIFACT, config_type=DATASET_CONFIG, config={}
+    )
+    return pushed.payload(role, items=str(len(items)))
 
 
 def _read_dataset(spec: TrainingSpec, folder: Path) -> TaxonomyDataset:

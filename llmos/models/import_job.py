@@ -14,7 +14,8 @@ from typing import Any, Final
 from llmos.artifacts import MODEL_ARTIFACT, MODEL_CONFIG, Payload, Registry
 from llmos.errors import ConfigError, PermanentError
 from llmos.models.compute import wait_passively
-from llmos.models.config import ModelSpec, parse_model_spec
+from llmos.models.config import ModelSpec, Task, parse_model_spec
+from llmos.models.evaluation.prepare import EvaluationSet, prepare_evaluation
 from llmos.models.folder import build_model_config, folder_layers
 from llmos.models.labels import Label, label_measurements, read_labels
 from llmos.models.plan import Available, check_plan, plan_import
@@ -41,6 +42,8 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
     spec = parse_model_spec(config.spec)
     with Registry(config.artifacts.access) as registry:
         folder, weights, carried = _take_weights(config, spec, registry, reporter)
+        labels = read_labels(folder) if spec.task.has_labels else ()
+        evaluated = _prepare_evaluation(config, spec, labels, registry, reporter)
         _plan(config, spec, reporter, folder)
         # Imported late: a wrong hash or name should fail in a second, not after torch was loaded.
         from llmos.models.loading import load_network
@@ -48,10 +51,10 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
 
         reporter.progress("Import", 0, "loading the weights")
         network = load_network(folder, spec.task)
-        labels = read_labels(folder) if spec.task.has_labels else ()
         num_parameters = sum(parameter.numel() for parameter in network.parameters())
         measurements: dict[str, Any] = {**carried, "parameters": num_parameters, "onnx": {}}
         measurements |= label_measurements(labels)
+        measurements |= {"evaluation": evaluated.describe()} if evaluated else {}
         payloads = [weights]
         reporter.progress("Export", 0, "torch to ONNX")
         exported = export_onnx(network, _new_folder(config.scratch / "exported") / "model.onnx", maximum_tokens=spec.onnx.maximum_tokens)
@@ -127,6 +130,25 @@ def _plan(config: JobConfig, spec: ModelSpec, reporter: Reporter, folder: Path) 
     if plan.missing:
         reporter.flush()
     check_plan(plan)
+
+
+def _prepare_evaluation(
+    config: JobConfig, spec: ModelSpec, labels: Sequence[Label], registry: Registry, reporter: Reporter
+) -> EvaluationSet | None:
+    if spec.evaluation is None:
+        return None
+    if spec.task is not Task.TEXT_CLASSIFICATION:
+        raise ConfigError(
+            f"spec.evaluation is given, and {spec.task} has no metric; leave it out, or serve another task", reason="InvalidSpec"
+        )
+    return prepare_evaluation(
+        spec.evaluation,
+        labels,
+        config.scratch / "datasets",
+        registry=registry,
+        parent=config.parents.get("trainingJob"),
+        reporter=reporter,
+    )
 
 
 def _new_folder(folder: Path) -> Path:

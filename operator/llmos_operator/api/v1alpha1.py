@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from llmos.errors import ConfigError
+from llmos_operator.api.evaluation import Evaluation
 from llmos_operator.api.parts import Followed, Named
 from llmos_operator.api.parts import Part as _Part
 from llmos_operator.api.references import Reference
@@ -121,6 +122,7 @@ class ModelSpec(Spec):
     onnx: Onnx = Onnx()
     card: ModelCard = ModelCard()
     version: VersionChoice = VersionChoice()
+    evaluation: Evaluation | None = None
 
     @property
     def pinned(self) -> str | None:
@@ -134,7 +136,8 @@ class ModelSpec(Spec):
 
     def hashed(self) -> Json:
         """Return what decides the content; the TrainingJob is in the parents."""
-        return {"task": self.task, "source": self.source.hashed(), "onnx": self.onnx.to_json()}
+        evaluated = {"evaluation": self.evaluation.to_json()} if self.evaluation else {}
+        return {"task": self.task, "source": self.source.hashed(), "onnx": self.onnx.to_json(), **evaluated}
 
 
 class SourceFile(_Part):

@@ -15,6 +15,7 @@ from llmos.adaptation import train_job
 from llmos.errors import EXIT_PERMANENT
 from llmos.knowledge import build_job
 from llmos.models import import_job, read_labels
+from llmos.models.datasets import read_dataset_payload
 from llmos.workload import run
 from tests.unit.artifacts.memory_registry import MemoryRegistry
 from tests.unit.models.http_registry import serve_folder, serve_registry
@@ -24,6 +25,7 @@ from tests.unit.workload.wheels import NAME, VERSION, build_wheel
 
 ONNX = {"precisions": ["Float32"], "maximumDifference": "0.001", "maximumTokens": 16}
 FOLLOWING = {"task": "TextClassification", "source": {"trainingJob": {}}, "onnx": ONNX}
+EVALUATED = FOLLOWING | {"evaluation": {"dataset": {"trainingJob": {}}, "calibrationPercent": 40}}
 TRAINING: dict[str, Any] = {
     "task": "TextClassification",
     "objective": "Supervised",
@@ -90,7 +92,7 @@ def world(index: tuple[Path, str], package: dict[str, str], tmp_path_factory: py
             )
             assert pods.run(train_job.main, "TrainingJob/organ", TRAINING, PARENTS) == 0, pods.termination
         parents = {"trainingJob": "TrainingJob/organ"}
-        assert sides[0].run(import_job.main, "Model/organ", FOLLOWING, parents) == 0, sides[0].termination
+        assert sides[0].run(import_job.main, "Model/organ", EVALUATED, parents) == 0, sides[0].termination
         yield sides
 
 
@@ -138,6 +140,38 @@ def test_measurements_say_how_good_it_is_and_against_what(world: list[Pods]) -> 
     }
     assert followed["labels"] == 2
     assert float(followed["onnx"]["Float32"]["maximumDifference"]) < 1e-5
+
+
+def test_a_training_carries_what_it_held_out_and_what_it_learned_from(world: list[Pods]) -> None:
+    pods = world[0]
+    values = pods.version("TrainingJob/organ").measurements
+    held_out, training = (read_dataset_payload(pods.fetch("TrainingJob/organ", role)) for role in ("evaluation", "training"))
+    assert (len(held_out.examples), len(training.examples)) == (values["heldOutItems"], values["trainItems"])
+    groups = [{group for example in side.examples for group in example.groups} for side in (held_out, training)]
+    assert groups[0]
+    assert not groups[0] & groups[1]
+    assert {example.label for example in held_out.examples} <= {"T:10", "T:20"}
+    measured = pods.version("Model/organ").measurements["evaluation"]
+    assert measured["digest"] == held_out.digest
+    assert measured["items"] + measured["calibrationItems"] == values["heldOutItems"]
+    assert measured["comparedWithTrainingItems"] == values["trainItems"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "message"),
+    [
+        ("text,label\nheart pain,T:30\n", "InvalidDataset", "item 1 of spec.evaluation.dataset has the label 'T:30'"),
+        ("text,label\nheart pain\n", "InvalidDataset", "row 2: has 1 cells"),
+        ("text,label\nsomething new,T:10\nHEART; {},T:10\n", "EvaluationContaminated", "on 1 and on 0 that are nearly the same: item 2"),
+    ],
+)
+def test_a_set_that_cannot_be_measured_on_is_refused_for_good(world: list[Pods], content: str, reason: str, message: str) -> None:
+    trained = read_dataset_payload(world[0].fetch("TrainingJob/organ", "training")).examples[0].text
+    file = {"inline": {"content": content.format(trained.removeprefix("heart "))}, "format": "CSV"}
+    spec = FOLLOWING | {"evaluation": {"dataset": {"file": file}}}
+    assert world[0].run(import_job.main, "Model/wrong", spec, {"trainingJob": "TrainingJob/organ"}) == EXIT_PERMANENT
+    assert world[0].termination["reason"] == reason
+    assert message in world[0].termination["message"]
 
 
 def test_a_second_run_finds_its_work_done(world: list[Pods]) -> None:

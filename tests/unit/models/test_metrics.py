@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from llmos.adaptation.metrics import measure_gain, score, wilson_interval
+from llmos.models.evaluation.metrics import measure_gain, score, wilson_interval
 
 
 def draw(count: int, num_labels: int, skill: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,114 @@
+"""The evaluation set of one import: fetched, its labels known to the model, not trained on, and split.
+
+Everything here can go wrong before a model is loaded, and then does. Must not: measure.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmos.artifacts import Registry
+from llmos.errors import ConfigError
+from llmos.models.datasets import (
+    Dataset,
+    Parts,
+    fetch_dataset,
+    fetch_training_items,
+    find_overlap,
+    find_unknown_label,
+    split_for_evaluation,
+)
+from llmos.models.evaluation.spec import EvaluationSpec
+from llmos.models.labels import Label
+from llmos.workload import ParentRef, Reporter
+
+__all__ = ["EvaluationSet", "check_contamination", "check_labels", "prepare_evaluation"]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSet:
+    """What a model is measured on."""
+
+    spec: EvaluationSpec
+    digest: str
+    parts: Parts
+    num_training_items: int | None
+    """How many training items it was held against; None where nobody knows what the model was trained on."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the facts for the measurements."""
+        compared = {} if self.num_training_items is None else {"comparedWithTrainingItems": self.num_training_items}
+        return {
+            "digest": self.digest,
+            "items": len(self.parts.evaluation),
+            "calibrationItems": len(self.parts.calibration),
+            "straddlingItems": self.parts.num_straddling,
+            "leftOutItems": self.parts.num_left_out,
+            **compared,
+        }
+
+
+def prepare_evaluation(
+    spec: EvaluationSpec,
+    labels: Sequence[Label],
+    into: Path,
+    *,
+    registry: Registry,
+    parent: ParentRef | None,
+    reporter: Reporter | None = None,
+) -> EvaluationSet:
+    """Bring the evaluation set here, ready to be measured on.
+
+    Args:
+        labels: of the model, in any order; none where the task has none.
+        into: a folder that does not exist yet.
+        parent: the TrainingJob's version, where the model follows one.
+
+    Raises: ConfigError (InvalidDataset, EvaluationContaminated); otherwise as `fetch_dataset`.
+    """
+    if reporter is not None:
+        reporter.progress("Evaluate", 0, "reading the evaluation set")
+    dataset = fetch_dataset(spec.dataset, into / "evaluation", registry=registry, parent=parent, reporter=reporter)
+    if labels:
+        check_labels(dataset, labels)
+    training = fetch_training_items(registry, parent, into / "training") if parent is not None else None
+    if training is not None:
+        check_contamination(dataset, training)
+    parts = split_for_evaluation(
+        dataset.examples, calibration_percent=spec.calibration_percent, seed=spec.seed, maximum_items=spec.maximum_items
+    )
+    if not parts.evaluation:
+        raise ConfigError(
+            f"of the {len(dataset.examples)} items of spec.evaluation.dataset none is left to measure on: all their groups are in the "
+            "calibration part; give more groups, or change spec.evaluation.seed",
+            reason="InvalidDataset",
+        )
+    return EvaluationSet(spec, dataset.digest, parts, None if training is None else len(training.examples))
+
+
+def check_labels(dataset: Dataset, labels: Sequence[Label]) -> None:
+    """Refuse a set that names a label the model does not know; raises ConfigError (InvalidDataset)."""
+    found = find_unknown_label(dataset.examples, [label.id for label in labels])
+    if found is not None:
+        position, id = found
+        known = ", ".join(label.id for label in labels[:8]) + (", …" if len(labels) > 8 else "")
+        raise ConfigError(
+            f"item {position + 1} of spec.evaluation.dataset has the label {id!r:.100}, which the model does not know by that id; "
+            f"it knows {known}",
+            reason="InvalidDataset",
+        )
+
+
+def check_contamination(dataset: Dataset, training: Dataset) -> None:
+    """Refuse a set of which items were trained on; raises ConfigError (EvaluationContaminated) with the number and an example."""
+    overlap = find_overlap([example.text for example in dataset.examples], (example.text for example in training.examples))
+    if not overlap.exact and not overlap.near:
+        return
+    position, trained = next(iter((overlap.exact or overlap.near).items()))
+    raise ConfigError(
+        f"of the {len(dataset.examples)} items of spec.evaluation.dataset the model was trained on {len(overlap.exact)} and on "
+        f"{len(overlap.near)} that are nearly the same: item {position + 1}, {dataset.examples[position].text!r:.100}, is {trained!r:.100} "
+        "of the TrainingJob; leave them out: a number measured on them says what the model remembers",
+        reason="EvaluationContaminated",
+    )
