@@ -49,13 +49,24 @@ def test_a_job_survives_its_pod_and_the_operator_being_killed(world: World, kill
     assert len(world.list("job")) == 1
 
 
-def test_too_little_memory_is_named_and_more_of_it_heals(world: World) -> None:
-    little = {"resources": {"limits": {"memory": "100Mi"}, "requests": {"memory": "100Mi"}}}
-    world.apply(_example("Model", "minilm", called="starved", workload=little))
-    said = world.until_reason("Model", "starved", "OutOfMemory", timeout_s=120)
-    assert "raise `workload.resources.limits.memory`" in said["message"]
+def test_a_plan_that_needs_more_memory_than_there_is_stops_there_and_more_of_it_heals(world: World) -> None:
+    world.apply(_example("Model", "minilm", called="starved", workload=_memory("400Mi")))
+    said = world.until_reason("Model", "starved", "ResourcesTooSmall", timeout_s=120)
+    assert "the pod may use 0.4 GiB of memory: raise spec.workload.resources.limits.memory" in said["message"]
     world.apply(_example("Model", "minilm", called="starved"))
-    world.until_ready("Model", "starved", timeout_s=300)
+    ready = world.until_ready("Model", "starved", timeout_s=300)
+    assert ready["status"]["plan"]["parameters"] == 22_713_216
+    assert "missing" not in ready["status"]["plan"]
+
+
+def test_a_pod_that_is_killed_for_its_memory_says_so(world: World) -> None:
+    world.apply(_example("KnowledgeBase", "hpo", called="starved", workload=_memory("64Mi")))
+    said = world.until_reason("KnowledgeBase", "starved", "OutOfMemory", timeout_s=120)
+    assert "raise `workload.resources.limits.memory`" in said["message"]
+
+
+def _memory(quantity: str) -> dict[str, Any]:
+    return {"resources": {"limits": {"memory": quantity}, "requests": {"memory": quantity}}}
 
 
 def test_a_missing_secret_is_named_in_the_parent_and_heals(world: World) -> None:
