@@ -7,18 +7,21 @@ transformers only warns where it had to make up weights; here that is an error. 
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import torch
+from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from llmos.errors import ConfigError
 from llmos.models.config import Task
 
-__all__ = ["load_part", "load_pretrained"]
+__all__ = ["check_vocabulary", "load_part", "load_pretrained", "load_tokenizer"]
 
 _READING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError, TypeError)
 """What transformers raises for a folder that it cannot read."""
+
+_VOCABULARIES: Final = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 Part = TypeVar("Part")
 
@@ -32,6 +35,26 @@ def load_part(folder: Path, load: Callable[[], Part]) -> Part:
         raise ConfigError(
             f"transformers cannot load {folder.name}: {' '.join(str(error).split())[:500]}", reason="InvalidSource"
         ) from error
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Load the tokenizer of a folder; raises ConfigError (InvalidSource) if it cannot be read or is not there."""
+    # Without these transformers makes a tokenizer up, of no words at all, and says nothing.
+    if not any((folder / name).exists() for name in _VOCABULARIES):
+        raise ConfigError(
+            f"{folder.name} has no tokenizer ({', '.join(_VOCABULARIES)}); add the file that the model was published with",
+            reason="InvalidSource",
+        )
+    return load_part(folder, lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
+
+
+def check_vocabulary(model: Any, tokenizer: Any) -> None:
+    """Refuse a tokenizer of another model; raises ConfigError (InvalidSource)."""
+    rows = int(model.get_input_embeddings().num_embeddings)
+    if len(tokenizer) > rows:
+        raise ConfigError(
+            f"the tokenizer knows {len(tokenizer)} tokens, and the model {rows}; they are of different models", reason="InvalidSource"
+        )
 
 
 def load_pretrained(loader: Any, folder: Path, *, task: Task, heads: Sequence[str] = ()) -> Any:

@@ -15,13 +15,12 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
-    AutoTokenizer,
 )
 
 from llmos.errors import ConfigError
 from llmos.models.config import Task
 from llmos.models.labels import check_label_count, read_labels
-from llmos.models.pretrained import load_part, load_pretrained
+from llmos.models.pretrained import check_vocabulary, load_pretrained, load_tokenizer
 from llmos.models.spans import choose_scheme
 from llmos.models.tensors import TensorSpec
 from llmos.models.text_network import TextNetwork
@@ -47,8 +46,9 @@ class _TextTask:
 def load_text_network(folder: Path, task: Task) -> TextNetwork:
     """Load a folder with an encoder of text, in evaluation mode; raises as `load_network`."""
     wanted = _TASKS[task]
-    tokenizer = load_part(folder, lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
+    tokenizer = load_tokenizer(folder)
     model = load_pretrained(wanted.loader, folder, task=task, heads=wanted.heads)
+    check_vocabulary(model, tokenizer)
     output = wanted.output(model.config)
     if task.has_labels:
         check_label_count(folder, output.dims[-1])

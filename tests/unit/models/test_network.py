@@ -57,6 +57,24 @@ def test_an_encoder_is_no_classifier(encoder_folder: Path) -> None:
     assert caught.value.reason == "TaskMismatch"
 
 
+def test_a_folder_without_a_tokenizer_is_refused(encoder_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(encoder_folder, tmp_path / "model")
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(ConfigError, match=r"model has no tokenizer \(tokenizer\.json, vocab\.txt, vocab\.json\)") as caught:
+        load_network(folder, Task.FEATURE_EXTRACTION)
+    assert caught.value.reason == "InvalidSource"
+
+
+def test_a_tokenizer_of_another_model_is_refused(encoder_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(encoder_folder, tmp_path / "model")
+    document = json.loads((folder / "tokenizer.json").read_text())
+    document["model"]["vocab"]["unheard"] = len(document["model"]["vocab"])
+    (folder / "tokenizer.json").write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match=r"knows 19 tokens, and the model 18; they are of different models") as caught:
+        load_network(folder, Task.FEATURE_EXTRACTION)
+    assert caught.value.reason == "InvalidSource"
+
+
 def test_weights_that_do_not_fit_the_config_are_refused(encoder_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(encoder_folder, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
