@@ -108,10 +108,16 @@ def _fetch_file(transport: Transport, repository: Repository, layer: Descriptor,
 def _fetch_blob(transport: Transport, repository: Repository, layer: Descriptor, path: Path, report: Callable[[int], None]) -> None:
     """Fetch one blob, going on from what is there; wrong content after a resumption is dropped and fetched anew, once."""
     resumed = path.exists()
-    found = transport.attempt(lambda: _resume(transport, repository, layer, path, report))
+
+    def bring() -> str:
+        return transport.attempt(
+            lambda: _resume(transport, repository, layer, path, report), progress=lambda: path.stat().st_size if path.exists() else 0
+        )
+
+    found = bring()
     if found != layer.digest and resumed:
         path.unlink()
-        found = transport.attempt(lambda: _resume(transport, repository, layer, path, report))
+        found = bring()
     if found != layer.digest:
         path.unlink()
         raise PermanentError(

@@ -26,6 +26,7 @@ __all__ = [
     "MODEL_DOC",
     "MODEL_WEIGHT",
     "MODEL_WEIGHT_CONFIG",
+    "OCI_INDEX",
     "OCI_MANIFEST",
     "PROVENANCE_ARTIFACT",
     "TOMBSTONE_ARTIFACT",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
 OCI_EMPTY: Final = "application/vnd.oci.empty.v1+json"
 EMPTY_BLOB: Final = b"{}"
 

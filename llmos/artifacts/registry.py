@@ -6,10 +6,11 @@ It only puts the pieces together: reading and checking is in `reading`, pushing 
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 
+from llmos.artifacts.canonical import digest_bytes, is_digest
 from llmos.artifacts.chain import Damaged, Loaded
 from llmos.artifacts.documents import SCHEMA_VERSION, FileLayer, LinkState, Payload, Provenance, PushedPayload, Version
 from llmos.artifacts.download import Progress, download_payload, is_whole
@@ -17,6 +18,7 @@ from llmos.artifacts.examine import PayloadReport, examine_blobs
 from llmos.artifacts.listing import list_repositories, list_tags
 from llmos.artifacts.manifests import (
     MEASUREMENTS_ARTIFACT,
+    OCI_INDEX,
     OCI_MANIFEST,
     PROVENANCE_ARTIFACT,
     TOMBSTONE_ARTIFACT,
@@ -35,6 +37,9 @@ from llmos.errors import NotFoundError, PermanentError
 __all__ = ["Registry"]
 
 T = TypeVar("T")
+
+MAX_FOREIGN_MANIFEST_BYTES: Final = 4 << 20
+"""The distribution specification's bound: others list more layers than we do."""
 
 
 class Registry:
@@ -179,6 +184,39 @@ class Registry:
         if is_whole(into, digest):
             return into
         manifest, data = self._payload_manifest(repository, digest)
+        return download_payload(self._transport, repository, manifest, data, into, on_progress)
+
+    def get_manifest(self, repository: Repository, reference: str) -> bytes | None:
+        """Return the manifest under a tag or digest as it is, for artifacts that LLMOS did not write; None if there is none.
+
+        Args:
+            reference: a tag, or a digest, which the bytes then have.
+
+        Raises: TransientError if the registry does not answer, or refuses us; PermanentError if it answers with something else.
+        """
+        url = registry_url(self._transport.access, repository, f"manifests/{reference}")
+        accepted = {"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}"}
+        response = self._transport.request("GET", url, ok=(200, 404), headers=accepted, maximum_bytes=MAX_FOREIGN_MANIFEST_BYTES)
+        if response.status_code == 404:
+            return None
+        if is_digest(reference) and digest_bytes(response.content) != reference:
+            raise PermanentError(
+                f"{repository}@{reference} arrived as {digest_bytes(response.content)}; check the registry's storage",
+                reason="ChecksumMismatch",
+            )
+        return response.content
+
+    def fetch_manifest(
+        self, repository: Repository, manifest: Manifest, data: bytes, into: Path, *, on_progress: Progress | None = None
+    ) -> Path:
+        """Bring the layers of a manifest to the directory `into`, as `fetch_payload` does.
+
+        Args:
+            manifest: which of its layers to fetch, and under which paths.
+            data: the manifest as the registry has it.
+        """
+        if is_whole(into, manifest.digest):
+            return into
         return download_payload(self._transport, repository, manifest, data, into, on_progress)
 
     def copy_payload(self, source: Repository, target: Repository, digest: str) -> None:

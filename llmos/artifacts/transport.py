@@ -60,11 +60,9 @@ def unreachable(host: str, error: Exception) -> TransientError:
     return TransientError(f"registry {host} cannot be reached: {type(error).__name__}: {error}", reason="RegistryUnavailable")
 
 
-def too_large(url: httpx.URL) -> PermanentError:
+def too_large(url: httpx.URL, maximum_bytes: int = MAX_DOCUMENT_BYTES) -> PermanentError:
     """Build the error for a document that is no document."""
-    return PermanentError(
-        f"{url.path} on {url.host} is larger than {MAX_DOCUMENT_BYTES} bytes, too large for a document", reason="ChainBroken"
-    )
+    return PermanentError(f"{url.path} on {url.host} is larger than {maximum_bytes} bytes, too large for a document", reason="ChainBroken")
 
 
 def failure_of(response: httpx.Response) -> LlmosError:
@@ -101,23 +99,33 @@ class Transport:
         self._client.close()
 
     def request(
-        self, method: str, url: str, *, ok: tuple[int, ...], content: Any = None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        ok: tuple[int, ...],
+        content: Any = None,
+        headers: dict[str, str] | None = None,
+        maximum_bytes: int = MAX_DOCUMENT_BYTES,
     ) -> httpx.Response:
         """Send a request whose answer is small, trying again on 5xx and connection errors.
 
         Args:
             ok: statuses the caller handles; anything else is raised.
             content: bytes, or something that can be iterated more than once.
+            maximum_bytes: of the answer.
         """
-        return self.attempt(lambda: self._once(method, url, ok, content, headers))
+        return self.attempt(lambda: self._once(method, url, ok, content, headers, maximum_bytes))
 
-    def _once(self, method: str, url: str, ok: tuple[int, ...], content: Any, headers: dict[str, str] | None) -> httpx.Response:
+    def _once(
+        self, method: str, url: str, ok: tuple[int, ...], content: Any, headers: dict[str, str] | None, maximum_bytes: int
+    ) -> httpx.Response:
         with self.stream(method, url, ok=ok, content=content, headers=headers) as response:
             body = bytearray()
             for piece in response.iter_bytes():
                 body += piece
-                if len(body) > MAX_DOCUMENT_BYTES:
-                    raise too_large(response.request.url)
+                if len(body) > maximum_bytes:
+                    raise too_large(response.request.url, maximum_bytes)
             # Hand out a response that is complete, so that nobody holds a connection.
             return httpx.Response(response.status_code, headers=response.headers, content=bytes(body), request=response.request)
 
@@ -136,6 +144,6 @@ class Transport:
         except httpx.HTTPError as error:
             raise unreachable(httpx.URL(url).netloc.decode(), error) from error
 
-    def attempt(self, action: Callable[[], T]) -> T:
-        """Run an action until it succeeds, fails for good, or the attempts are used up."""
-        return retry_transient(action, sleep=self._sleep)
+    def attempt(self, action: Callable[[], T], *, progress: Callable[[], int] | None = None) -> T:
+        """Run an action until it succeeds, fails for good, or the attempts are used up; `progress` as in `retry_transient`."""
+        return retry_transient(action, sleep=self._sleep, progress=progress)

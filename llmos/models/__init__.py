@@ -8,12 +8,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from llmos.models.compute import count_cpus, wait_passively
-from llmos.models.config import HttpFileSource, HttpSource, ModelSpec, OnnxSpec, PythonPackageSource, Task, parse_model_spec
+from llmos.models.config import (
+    HttpFileSource,
+    HttpSource,
+    HuggingFaceSource,
+    ModelSpec,
+    OciSource,
+    OnnxSpec,
+    PvcSource,
+    PythonPackageSource,
+    Task,
+    parse_model_spec,
+)
 from llmos.models.folder import copy_model_folder, folder_layers
 from llmos.models.labels import Label, read_labels, write_labels
 from llmos.models.loading import load_network
 from llmos.models.serving_files import build_triton_config
-from llmos.models.sources import import_from_http, import_from_package
+from llmos.models.sources import import_from_http, import_from_hugging_face, import_from_oci, import_from_package, import_from_volume
 from llmos.models.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -26,10 +37,13 @@ __all__ = [
     "Comparison",
     "HttpFileSource",
     "HttpSource",
+    "HuggingFaceSource",
     "Label",
     "ModelSpec",
     "Network",
+    "OciSource",
     "OnnxSpec",
+    "PvcSource",
     "PythonPackageSource",
     "Task",
     "TensorSpec",
@@ -41,7 +55,10 @@ __all__ = [
     "export_onnx",
     "folder_layers",
     "import_from_http",
+    "import_from_hugging_face",
+    "import_from_oci",
     "import_from_package",
+    "import_from_volume",
     "load_network",
     "measure_invariance",
     "measure_latency",

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
+from pydantic.alias_generators import to_camel
 
 from llmos.models.evaluation.spec import EvaluationSpec
 from llmos.models.spec import Decimals, PythonPackageSource, SpecPart, parse_spec
@@ -18,8 +19,11 @@ __all__ = [
     "EvaluationSpec",
     "HttpFileSource",
     "HttpSource",
+    "HuggingFaceSource",
     "ModelSpec",
+    "OciSource",
     "OnnxSpec",
+    "PvcSource",
     "PythonPackageSource",
     "SpecPart",
     "Task",
@@ -68,6 +72,32 @@ class HttpSource(SpecPart):
     files: Annotated[tuple[HttpFileSource, ...], Field(min_length=1, max_length=64)]
 
 
+class OciSource(SpecPart):
+    """An artifact in a registry."""
+
+    reference: Annotated[str, Field(min_length=3, max_length=512)]
+    """`host[:port]/repository[:tag][@sha256:…]`."""
+
+
+class HuggingFaceSource(SpecPart):
+    """A repository of a Hub."""
+
+    repository: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$", max_length=192)]
+    revision: Annotated[str, Field(min_length=1, max_length=128)] = "main"
+    """A branch, a tag or a commit."""
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://", max_length=512)] | None = None
+    """Another server than the Hub."""
+
+
+class PvcSource(SpecPart):
+    """A folder of a volume."""
+
+    claim_name: Annotated[str, Field(min_length=1, max_length=253)]
+    path: Annotated[str, Field(max_length=256)] = ""
+    """The folder with config.json; empty: the volume's root."""
+
+
 class TrainingJobSource(SpecPart):
     """What a TrainingJob made; which version is said by the parent of role `trainingJob`."""
 
@@ -77,12 +107,17 @@ class Source(SpecPart):
 
     python_package: PythonPackageSource | None = None
     http: HttpSource | None = None
+    oci: OciSource | None = None
+    hugging_face: HuggingFaceSource | None = None
+    pvc: PvcSource | None = None
     training_job: TrainingJobSource | None = None
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
-        if [self.python_package, self.http, self.training_job].count(None) != 2:
-            raise ValueError("must set exactly one of pythonPackage, http and trainingJob")
+        fields = list(type(self).model_fields)
+        if [getattr(self, name) for name in fields].count(None) != len(fields) - 1:
+            names = [to_camel(name) for name in fields]
+            raise ValueError(f"must set exactly one of {', '.join(names[:-1])} and {names[-1]}")
         return self
 
 

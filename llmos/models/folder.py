@@ -5,15 +5,16 @@ of a weights file stays the one its publisher can confirm.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from llmos.artifacts import MODEL_DOC, MODEL_WEIGHT, MODEL_WEIGHT_CONFIG, FileLayer
 from llmos.errors import ConfigError
 
-__all__ = ["build_model_config", "copy_model_folder", "folder_layers"]
+__all__ = ["build_model_config", "copy_model_folder", "folder_layers", "is_model_file"]
 
 _TAKEN: Final = frozenset({".safetensors", ".json", ".txt"})
 _DOCUMENTS: Final = ("README.md", "LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt")
@@ -29,8 +30,17 @@ _MAX_HEADER_BYTES: Final = 100 << 20
 """safetensors' own bound on its header."""
 
 
-def copy_model_folder(source: Path, into: Path) -> Path:
+def is_model_file(path: str) -> bool:
+    """Say whether a file of this path makes up a model: safetensors, json, txt, cards and licences."""
+    name = PurePosixPath(path).name
+    return PurePosixPath(name).suffix in _TAKEN or name in _DOCUMENTS
+
+
+def copy_model_folder(source: Path, into: Path, *, may_link: bool = False) -> Path:
     """Copy what makes up a model (safetensors, json, txt, cards and licences) into a new folder.
+
+    Args:
+        may_link: the source is ours and will be thrown away: where both are on one disk, nothing is copied.
 
     Raises: ConfigError (InvalidSource) if there is no config.json or no safetensors, or one of them is damaged.
     """
@@ -41,14 +51,25 @@ def copy_model_folder(source: Path, into: Path) -> Path:
         raise ConfigError(f"{source.name} has no *.safetensors{remedy}", reason="InvalidSource")
     into.mkdir(parents=True)
     for path in sorted(source.rglob("*")):
-        if not path.is_file() or path.is_symlink() or (path.suffix not in _TAKEN and path.name not in _DOCUMENTS):
+        if not path.is_file() or path.is_symlink() or not is_model_file(path.name):
             continue
         if path.suffix == ".safetensors":
             _check_safetensors(path)
         target = into / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+        _place(path, target, may_link=may_link)
     return into
+
+
+def _place(source: Path, target: Path, *, may_link: bool) -> None:
+    if may_link:
+        try:
+            os.link(source, target)
+        except OSError:
+            pass  # another disk, or one that has no links
+        else:
+            return
+    shutil.copyfile(source, target)
 
 
 def folder_layers(folder: Path) -> list[FileLayer]:

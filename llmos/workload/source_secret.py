@@ -34,11 +34,17 @@ def _unusable(problem: str) -> TransientError:
 class AllowedHosts:
     """Where a Secret may be sent. A line is `host`, `host:port` (both over TLS), or `http://host[:port]` for one that has no TLS."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, where: str = f"its key `{HOSTS_KEY}`") -> None:
+        """Read the lines; raises TransientError (InvalidConfig) for one that is no host.
+
+        Args:
+            where: what they stand in, for messages.
+        """
+        self._where = where
         lines = [line.strip() for line in text.splitlines()]
-        self._origins = {_origin_of_line(line) for line in lines if line}
+        self._origins = {_origin_of_line(line, where) for line in lines if line}
         if not self._origins:
-            raise _unusable(f"has nothing in its key `{HOSTS_KEY}`; write the hosts it may be sent to, one a line")
+            raise _unusable(f"has nothing in {where}; write the hosts it may be sent to, one a line")
 
     def __contains__(self, url: httpx.URL | str) -> bool:
         return _origin(httpx.URL(url)) in self._origins
@@ -52,7 +58,7 @@ class AllowedHosts:
             raise ConfigError(f"{str(url).partition('?')[0]!r:.200} is no address: {error}", reason="InvalidSpec") from error
         scheme, host, port = _origin(httpx.URL(url))
         wanted = (f"{scheme}://" if scheme != "https" else "") + (host if port == _PORTS.get(scheme) else f"{host}:{port}")
-        raise _unusable(f"may not be sent to {wanted}: its key `{HOSTS_KEY}` names {self}; add `{wanted}` there, or correct spec.source")
+        raise _unusable(f"may not be sent to {wanted}: {self._where} names {self}; add `{wanted}` there, or correct spec.source")
 
     def __str__(self) -> str:
         return ", ".join(sorted(("http://" if scheme == "http" else "") + f"{host}:{port}" for scheme, host, port in self._origins))
@@ -62,13 +68,13 @@ def _origin(url: httpx.URL) -> Origin:
     return url.scheme, url.host, url.port or _PORTS.get(url.scheme, 0)
 
 
-def _origin_of_line(line: str) -> Origin:
+def _origin_of_line(line: str, where: str) -> Origin:
     try:
         url = httpx.URL(line if "://" in line else f"https://{line}")
     except httpx.InvalidURL:
         url = httpx.URL("")
     if url.scheme not in _PORTS or not _HOST.match(url.host) or url.raw_path not in (b"", b"/") or url.userinfo:
-        raise _unusable(f"has {line!r:.80} in its key `{HOSTS_KEY}`; write host, host:port, or http://host:port for one without TLS")
+        raise _unusable(f"has {line!r:.80} in {where}; write host, host:port, or http://host:port for one without TLS")
     return _origin(url)
 
 
@@ -82,6 +88,11 @@ class SourceSecret:
     def hosts(self) -> AllowedHosts:
         """Where it may be sent; raises TransientError (InvalidConfig) if it does not say."""
         return AllowedHosts(self.value(HOSTS_KEY, is_secret=False))
+
+    def find_hosts(self) -> AllowedHosts | None:
+        """Return where it may be sent; None if it has no such key."""
+        text = self._read(HOSTS_KEY)
+        return None if text is None else AllowedHosts(text)
 
     def path(self, key: str) -> Path:
         """Return the file of a key, which need not be there."""

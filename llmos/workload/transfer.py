@@ -8,16 +8,17 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from llmos.artifacts import canonical_json, digest_bytes
 from llmos.errors import ConfigError
 from llmos.workload.report import Reporter
 
-__all__ = ["Arrival", "Meter", "arriving_folder", "place_inside"]
+__all__ = ["Arrival", "Meter", "arriving_folder", "check_room", "folder_digest", "place_inside"]
 
 _TELL_EVERY_S: Final = 0.5
 
@@ -33,6 +34,11 @@ def arriving_folder(into: Path) -> Iterator[Path]:
         partial.rename(into)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def folder_digest(files: Mapping[str, tuple[str, int]]) -> str:
+    """Return the digest of a folder's content: path to (SHA-256 in hex, size in bytes), whatever the order."""
+    return digest_bytes(canonical_json([{"path": path, "sha256": files[path][0], "sizeBytes": files[path][1]} for path in sorted(files)]))
 
 
 def place_inside(folder: Path, path: str, field: str) -> Path:
@@ -105,9 +111,14 @@ class Arrival:
 
     def check_room(self, more_bytes: int) -> None:
         """Raise ConfigError if that many bytes more cannot fit."""
-        free = shutil.disk_usage(self.path.parent).free
-        if more_bytes > free:
-            raise _full(self.path, f"{(self.size + more_bytes) / 1e9:.1f} GB, and scratch has {free / 1e9:.1f} GB left")
+        check_room(self.path.parent, more_bytes, name=self.path.name, total_bytes=self.size + more_bytes)
+
+
+def check_room(folder: Path, more_bytes: int, *, name: str, total_bytes: int) -> None:
+    """Raise ConfigError if a disk has no room for that many bytes more of something that has `total_bytes` in all."""
+    free = shutil.disk_usage(folder).free
+    if more_bytes > free:
+        raise _full(name, f"{total_bytes / 1e9:.1f} GB, and scratch has {free / 1e9:.1f} GB left")
 
 
 @contextmanager
@@ -116,12 +127,12 @@ def _room_needed(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise _full(path, "more bytes than scratch has left") from error
+            raise _full(path.name, "more bytes than scratch has left") from error
         raise
 
 
-def _full(path: Path, what: str) -> ConfigError:
-    return ConfigError(f"{path.name} has {what}; raise workload.scratch.sizeLimit", reason="InvalidSpec")
+def _full(name: str, what: str) -> ConfigError:
+    return ConfigError(f"{name} has {what}; raise workload.scratch.sizeLimit", reason="InvalidSpec")
 
 
 class Meter:
@@ -143,6 +154,8 @@ class Meter:
         self._began = self._clock()
         self._told_at = self._began - _TELL_EVERY_S
         self._skipped = None
+        if self._reporter is not None:
+            self._reporter.progress("Download", None, f"{self._where()}: asked for")
 
     def tell(self, done_bytes: int, expected_bytes: int | None = None) -> None:
         """Say how much of the current file is here, and how much there is in all, where that is known."""
@@ -157,12 +170,14 @@ class Meter:
         self._reporter.progress("Download", percent, self._message(done_bytes, expected_bytes, rate))
 
     def _message(self, done_bytes: int, expected_bytes: int | None, rate: float) -> str:
-        where = f"{self._name} ({self._number} of {self._num_files})" if self._num_files > 1 else self._name
-        text = f"{where}: {_megabytes(done_bytes)}"
+        text = f"{self._where()}: {_megabytes(done_bytes)}"
         text += f" of {_megabytes(expected_bytes)} MB" if expected_bytes else " MB"
         text += f" at {rate / 1e6:.0f} MB/s"
         left = (expected_bytes or 0) - done_bytes
         return f"{text}, {_duration(left / rate)} left" if left > 0 and rate > 0 else text
+
+    def _where(self) -> str:
+        return f"{self._name} ({self._number} of {self._num_files})" if self._num_files > 1 else self._name
 
 
 def _megabytes(size_bytes: int) -> str:

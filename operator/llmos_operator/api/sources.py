@@ -4,10 +4,17 @@ Owns: which part of a source is hashed. What decides the content is; how the pla
 renamed Secret repeats no import. Must not: build volumes; `desired.source` does.
 """
 
+from typing import Final
+
+from pydantic import Field
+from pydantic.alias_generators import to_camel
+
 from llmos_operator.api.parts import Followed, Part
 from llmos_operator.names import Json
 
-__all__ = ["HttpFile", "HttpSource", "ModelSource", "PythonPackage", "RemoteSource"]
+__all__ = ["HttpFile", "HttpSource", "HuggingFaceSource", "ModelSource", "OciSource", "PvcSource", "PythonPackage", "RemoteSource"]
+
+_HOW_REACHED: Final = frozenset({"secretName", "plainHTTP"})
 
 
 class PythonPackage(Part):
@@ -27,19 +34,28 @@ class HttpFile(Part):
     path: str
 
 
-class RemoteSource(Part):
-    """A place that may want a login. How it is reached decides no content, so it is in no hash."""
+class OutsideSource(Part):
+    """A place outside of LLMOS."""
+
+    @property
+    def access(self) -> Json:
+        """Return how it is reached, as far as the user said and the content does not depend on it."""
+        return {}
+
+    def hashed(self) -> Json:
+        """Return what decides the content."""
+        return {name: value for name, value in self.to_json().items() if name not in _HOW_REACHED}
+
+
+class RemoteSource(OutsideSource):
+    """A server that may want a login."""
 
     secret_name: str | None = None
 
     @property
     def access(self) -> Json:
-        """Return how it is reached, as far as the user said."""
+        """Return how it is reached."""
         return {"secretName": self.secret_name} if self.secret_name else {}
-
-    def hashed(self) -> Json:
-        """Return what decides the content."""
-        return {name: value for name, value in self.to_json().items() if name not in {"secretName", "plainHTTP"}}
 
 
 class HttpSource(RemoteSource):
@@ -48,20 +64,60 @@ class HttpSource(RemoteSource):
     files: tuple[HttpFile, ...]
 
 
+class OciSource(RemoteSource):
+    """An artifact in a registry."""
+
+    reference: str
+    plain_http: bool = Field(default=False, alias="plainHTTP")
+
+    @property
+    def access(self) -> Json:
+        """Return how it is reached."""
+        return {**super().access, **({"plainHTTP": True} if self.plain_http else {})}
+
+
+class HuggingFaceSource(RemoteSource):
+    """A repository of a Hub."""
+
+    repository: str
+    revision: str = "main"
+    endpoint: str | None = None
+
+
+class PvcSource(OutsideSource):
+    """A folder of a volume."""
+
+    claim_name: str
+    path: str | None = None
+
+
 class ModelSource(Part):
     """Where weights come from: exactly one."""
 
     python_package: PythonPackage | None = None
     http: HttpSource | None = None
+    oci: OciSource | None = None
+    hugging_face: HuggingFaceSource | None = None
+    pvc: PvcSource | None = None
     training_job: Followed | None = None
 
     @property
     def access(self) -> Json:
         """Return how the source is reached: what its pod needs and its content does not depend on."""
-        return self.http.access if self.http else {}
+        outside = self._outside()
+        return outside[1].access if outside else {}
 
     def hashed(self) -> Json:
         """Return what decides the content; a TrainingJob's version is in the parents."""
         if self.python_package:
             return {"pythonPackage": self.python_package.to_json()}
-        return {"http": self.http.hashed()} if self.http else {"trainingJob": {}}
+        outside = self._outside()
+        return {outside[0]: outside[1].hashed()} if outside else {"trainingJob": {}}
+
+    def _outside(self) -> tuple[str, OutsideSource] | None:
+        """Return the name and value of the field that is set, if it says itself what of it is hashed."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, OutsideSource):
+                return to_camel(name), value
+        return None

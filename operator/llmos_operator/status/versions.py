@@ -32,7 +32,7 @@ def _model(version: Version) -> Json:
             values = measured.get(precision, {}) if isinstance(measured, Mapping) else {}
             found = {name: str(values[name]) for name in _OF_AN_EXPORT if values.get(name)}
             onnx.append({"precision": precision, **_payload(payload), **found})
-    weights = _payload(version.provenance.payload("weights"))
+    weights = _weights(version.provenance.payload("weights"))
     return _present(weights=weights, onnx=onnx, labelIds=_label_ids(version), **_measured(version, _COUNTS[:1]))
 
 
@@ -64,6 +64,12 @@ _DETAILS = {"Model": _model, "KnowledgeBase": _knowledge, "TrainingJob": _traini
 
 def _payload(payload: Payload | None) -> Json:
     return {"digest": payload.digest, "sizeBytes": payload.size_bytes} if payload else {}
+
+
+def _weights(payload: Payload | None) -> Json:
+    """Return the weights, with what their source stood for where its name may move."""
+    source = payload.attributes.get("source") if payload else None
+    return {**_payload(payload), **({"source": source} if source else {})}
 
 
 def _measured(version: Version, counts: tuple[str, ...]) -> Json:

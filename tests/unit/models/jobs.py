@@ -27,9 +27,16 @@ class Pods:
         return Repository.parse(f"{self.host}/llmos/demo/{key.lower()}")
 
     def run(
-        self, main: Main, key: str, spec: Mapping[str, Any], parents: Mapping[str, str] | None = None, *, scratch_bytes: int | None = None
+        self,
+        main: Main,
+        key: str,
+        spec: Mapping[str, Any],
+        parents: Mapping[str, str] | None = None,
+        *,
+        scratch_bytes: int | None = None,
+        source: Mapping[str, Any] | None = None,
     ) -> int:
-        """Run a Job; `parents` maps roles to keys of objects that were made before."""
+        """Run a Job; `parents` maps roles to keys of objects that were made before, `source` says how its source is reached."""
         kind, name = key.split("/")
         digests = {role: self.versions[parent] for role, parent in (parents or {}).items()}
         config = {
@@ -44,6 +51,7 @@ class Pods:
             },
             "target": {"repository": str(self.repository(key))},
             "artifacts": {"plainHTTP": True},
+            **({"source": source} if source else {}),
             "scratch": str(self.folder / "scratch"),
             "scratchBytes": scratch_bytes,
         }

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from world import MINILM, World
 
-from llmos.artifacts import inputs_hash
+from llmos.artifacts import Payload, Provenance, Version, inputs_hash
 from llmos.models import parse_model_spec
 from llmos.workload import load_job_config
 from llmos_operator.api import parse_spec
+from llmos_operator.status.versions import version_status
 
 FILE = {"url": "https://models.example.org/config.json", "sha256": "b" * 64, "path": "config.json"}
 
@@ -93,3 +94,38 @@ async def test_a_missing_secret_says_so_and_another_name_heals_it(world: World) 
     await world.settle(key)
     assert world.job()["metadata"]["labels"]["llmos.dev/attempt"] == "1"
     assert {"name": "source-secret", "secret": {"secretName": "mirror-login"}} in pod_of(world.job())["volumes"]
+
+
+def from_registry(**changes: Any) -> dict[str, Any]:
+    return {"task": "TextClassification", "source": {"oci": {"reference": "registry.example.org/minilm:v1", **changes}}}
+
+
+async def test_a_registry_without_tls_is_told_and_not_hashed(world: World) -> None:
+    await world.settle(world.add("Model", "minilm", from_registry(plainHTTP=True, secretName="login")))
+    config = config_of(world.job())
+    assert config["source"] == {"secretDirectory": "/etc/llmos/source", "plainHTTP": True}
+    assert config["spec"]["source"] == {"oci": {"reference": "registry.example.org/minilm:v1"}}
+    assert hash_of(from_registry(plainHTTP=True)) == hash_of(from_registry(plainHTTP=False)) == hash_of(from_registry())
+
+
+def test_what_a_tag_stood_for_is_shown() -> None:
+    digest = "sha256:" + "2" * 64
+    weights = Payload("weights", digest, 7, {"format": "safetensors", "source": f"registry.example.org/minilm@{digest}"})
+    spec = parse_spec("Model", from_registry()).hashed()  # type: ignore[attr-defined]
+    hashed = inputs_hash(kind="Model", spec=spec, parents={})
+    made = Provenance(kind="Model", inputs_hash=hashed, spec=spec, parents={}, payloads=[weights], tools={})
+    assert version_status("Model", Version(digest, made))["weights"] == {
+        "digest": digest,
+        "sizeBytes": 7,
+        "source": f"registry.example.org/minilm@{digest}",
+    }
+
+
+async def test_a_volume_is_mounted_read_only(world: World) -> None:
+    spec = {"task": "TextClassification", "source": {"pvc": {"claimName": "models", "path": "team/minilm"}}}
+    await world.settle(world.add("Model", "minilm", spec))
+    pod, config = pod_of(world.job()), config_of(world.job())
+    assert {"name": "source", "persistentVolumeClaim": {"claimName": "models", "readOnly": True}} in pod["volumes"]
+    assert {"name": "source", "mountPath": "/source", "readOnly": True} in pod["containers"][0]["volumeMounts"]
+    assert config["source"] == {"volumeDirectory": "/source"}
+    assert config["spec"]["source"] == {"pvc": {"claimName": "models", "path": "team/minilm"}}

@@ -160,3 +160,14 @@ def test_the_last_news_can_be_waited_for(report: Report) -> None:
         sender.plan({"parameters": 7}, "too large")
         sender.flush()
     assert operator.bodies[-1]["message"] == "too large"
+
+
+def test_each_phase_is_timed_and_one_that_comes_again_is_added_up() -> None:
+    now = [0.0]
+    reporter = Reporter(None, OBJECT, clock=lambda: now[0])
+    for phase, seconds in (("Download", 3.0), ("Download", 1.0), ("Push", 2.0), ("Export", 5.0), ("Push", 0.5)):
+        reporter.progress(phase)
+        now[0] += seconds
+    assert reporter.phase_seconds() == {"Download": 4.0, "Push": 2.5, "Export": 5.0}
+    now[0] += 100
+    assert reporter.phase_seconds()["Push"] == 2.5

@@ -54,7 +54,7 @@ def test_a_file_of_unknown_size_has_no_share_and_no_end() -> None:
     one.begin("a")
     now[0] = 2.0
     one.tell(3_000_000)
-    assert told.lines == [(None, "a: 3.0 MB at 0 MB/s")]
+    assert told.lines[-1] == (None, "a: 3.0 MB at 0 MB/s")
 
 
 def test_thousands_of_pieces_are_told_twice_a_second_and_at_the_end() -> None:
@@ -64,7 +64,7 @@ def test_thousands_of_pieces_are_told_twice_a_second_and_at_the_end() -> None:
     for number in range(1, 1001):
         now[0] = number / 1000
         one.tell(number, 1000)
-    assert [percent for percent, _ in told.lines] == [0, 50, 100]
+    assert [percent for percent, _ in told.lines] == [None, 0, 50, 100]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(99, "99 s"), (600, "10 min"), (36000, "10 h")])
