@@ -21,6 +21,7 @@ from llmos.artifacts.manifests import (
     MODEL_DOC,
     MODEL_WEIGHT,
     MODEL_WEIGHT_CONFIG,
+    owner_tag,
 )
 from llmos.artifacts.registry import Registry
 from llmos.artifacts.repository import RegistryAccess, Repository
@@ -61,6 +62,7 @@ __all__ = [
     "inputs_hash",
     "is_digest",
     "kind_of_role",
+    "owner_tag",
     "trace_chain",
     "verify_chain",
     "verify_chain_async",

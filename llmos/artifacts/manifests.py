@@ -28,6 +28,7 @@ __all__ = [
     "MODEL_WEIGHT_CONFIG",
     "OCI_INDEX",
     "OCI_MANIFEST",
+    "OWNER_ARTIFACT",
     "PROVENANCE_ARTIFACT",
     "TOMBSTONE_ARTIFACT",
     "Descriptor",
@@ -35,7 +36,9 @@ __all__ = [
     "build_document_manifest",
     "build_manifest",
     "check_payload_paths",
+    "earlier_tag",
     "measurements_tag",
+    "owner_tag",
     "parse_manifest",
     "payload_tag",
     "provenance_tag",
@@ -65,6 +68,7 @@ DATASET_FILE: Final = "application/vnd.llmos.dataset.file.v1"
 MEASUREMENTS_ARTIFACT: Final = "application/vnd.llmos.measurements.v1"
 PROVENANCE_ARTIFACT: Final = "application/vnd.llmos.provenance.v1"
 TOMBSTONE_ARTIFACT: Final = "application/vnd.llmos.tombstone.v1"
+OWNER_ARTIFACT: Final = "application/vnd.llmos.owner.v1"
 
 FILEPATH_ANNOTATION: Final = "org.cncf.model.filepath"
 
@@ -82,6 +86,16 @@ def measurements_tag(inputs_hash: str) -> str:
 def provenance_tag(inputs_hash: str) -> str:
     """Return the tag of the version made from these inputs: the commit point."""
     return f"in-{digest_hex(inputs_hash)}"
+
+
+def earlier_tag(digest: str) -> str:
+    """Return the tag that keeps a version whose inputs were made again with another result; versions made from it still name it."""
+    return f"was-{digest_hex(digest)}"
+
+
+def owner_tag(installation: str) -> str:
+    """Return the tag that says an installation (its id) has made something in a repository."""
+    return f"by-{digest_hex(digest_bytes(installation.encode()))[:16]}"
 
 
 def tombstone_tag(digest: str) -> str:

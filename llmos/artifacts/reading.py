@@ -24,7 +24,7 @@ from llmos.artifacts.manifests import (
 from llmos.artifacts.repository import Repository
 from llmos.errors import PermanentError
 
-__all__ = ["MAX_DOCUMENT_BYTES", "Fetch", "chain_broken", "read_payload_manifest", "read_tombstone", "read_version"]
+__all__ = ["MAX_DOCUMENT_BYTES", "Fetch", "chain_broken", "read_payload_manifest", "read_tagged_document", "read_tombstone", "read_version"]
 
 MAX_DOCUMENT_BYTES: Final = 64 << 10
 """No manifest or JSON document of ours is larger; what is larger is payload, and not for these functions."""
@@ -112,6 +112,14 @@ def read_tombstone(repository: Repository, digest: str) -> Generator[Fetch, byte
     if document.get("digest") != digest or state not in (LinkState.Pruned, LinkState.Forgotten):
         raise chain_broken(repository, digest, "its tombstone is malformed")
     return LinkState(state)
+
+
+def read_tagged_document(repository: Repository, tag: str, artifact_type: str) -> Generator[Fetch, bytes | None, dict[str, Any] | None]:
+    """Read the one JSON document under a tag of ours; None if there is none."""
+    data = yield Fetch("manifests", tag)
+    if data is None:
+        return None
+    return (yield from _read_document(repository, digest_bytes(data), data, artifact_type))
 
 
 def _read_document(

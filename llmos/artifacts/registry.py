@@ -20,19 +20,22 @@ from llmos.artifacts.manifests import (
     MEASUREMENTS_ARTIFACT,
     OCI_INDEX,
     OCI_MANIFEST,
+    OWNER_ARTIFACT,
     PROVENANCE_ARTIFACT,
     TOMBSTONE_ARTIFACT,
     Manifest,
+    earlier_tag,
     measurements_tag,
+    owner_tag,
     payload_tag,
     provenance_tag,
     tombstone_tag,
 )
-from llmos.artifacts.reading import Fetch, read_payload_manifest, read_tombstone, read_version
+from llmos.artifacts.reading import Fetch, read_payload_manifest, read_tagged_document, read_tombstone, read_version
 from llmos.artifacts.repository import RegistryAccess, Repository
 from llmos.artifacts.transport import Transport, registry_url
-from llmos.artifacts.upload import copy_payload, has_blob, push_document, push_payload
-from llmos.errors import NotFoundError, PermanentError
+from llmos.artifacts.upload import copy_payload, has_blob, push_document, push_payload, put_manifest
+from llmos.errors import ConfigError, NotFoundError, PermanentError
 
 __all__ = ["Registry"]
 
@@ -75,15 +78,19 @@ class Registry:
     def push_version(self, repository: Repository, provenance: Provenance, measurements: Mapping[str, Any]) -> Version:
         """Commit a version: measurements first, provenance last.
 
-        If another attempt has already committed these inputs, its version stands and is returned: readers may have used it.
+        If another attempt has already committed these inputs, its version stands and is returned: readers may have used it. Where its
+        payloads are gone the new version takes its place, and the earlier one stays readable by its digest.
 
         Raises: NotFoundError if a payload it names is not in the repository; ValueError if the measurements hold a float or are too large.
         """
         for payload in provenance.payloads:
             if self._get("manifests", repository, payload_tag(payload.digest)) is None:
                 raise NotFoundError(f"payload {payload.role} {payload.digest} is not in {repository}; push it first", reason="ChainBroken")
-        if (existing := self.find_version(repository, provenance.inputs_hash)) is not None:
-            return existing
+        existing = self.find_version(repository, provenance.inputs_hash)
+        if existing is not None:
+            if self.has_payloads(repository, existing):
+                return existing
+            self._keep_earlier(repository, existing.digest)
         document = {
             "schemaVersion": SCHEMA_VERSION,
             "inputsHash": provenance.inputs_hash,
@@ -235,6 +242,42 @@ class Registry:
             raise ValueError(f"a tombstone says Pruned or Forgotten, not {state}")
         document = {"schemaVersion": SCHEMA_VERSION, "digest": digest, "state": str(state), "note": note}
         self._push_document(repository, tombstone_tag(digest), TOMBSTONE_ARTIFACT, document)
+
+    def push_document(self, repository: Repository, tag: str, artifact_type: str, document: Mapping[str, Any]) -> str:
+        """Put one JSON document under a tag, in place of what was there; return its manifest's digest."""
+        return self._push_document(repository, tag, artifact_type, document)
+
+    def read_document(self, repository: Repository, tag: str, artifact_type: str) -> dict[str, Any] | None:
+        """Return the JSON document under a tag, or None; raises as `find_version`."""
+        return self._run(read_tagged_document(repository, tag, artifact_type), repository)
+
+    def mark_owner(self, repository: Repository, installation: str) -> None:
+        """Leave the mark that this installation has made something here: only what carries it is ever swept."""
+        tag = owner_tag(installation)
+        if self._get("manifests", repository, tag) is None:
+            self._push_document(repository, tag, OWNER_ARTIFACT, {"schemaVersion": SCHEMA_VERSION, "installation": installation})
+
+    def delete_manifest(self, repository: Repository, digest: str) -> None:
+        """Delete a manifest and all its tags; one that is gone already is fine. Blobs go when the registry collects its garbage.
+
+        Raises: ConfigError if the registry does not delete at all.
+        """
+        url = registry_url(self._transport.access, repository, f"manifests/{digest}")
+        if self._transport.request("DELETE", url, ok=(200, 202, 204, 404, 405)).status_code == 405:
+            raise ConfigError(
+                f"the registry {repository.host} does not delete; allow it there (distribution: storage.delete.enabled: true)",
+                reason="Forbidden",
+            )
+
+    def delete_tag(self, repository: Repository, tag: str) -> None:
+        """Delete what stands under a tag; nothing there is fine. Raises as `delete_manifest`."""
+        if (data := self._get("manifests", repository, tag)) is not None:
+            self.delete_manifest(repository, digest_bytes(data))
+
+    def _keep_earlier(self, repository: Repository, digest: str) -> None:
+        """Tag a version that loses its own tag, or the registry's garbage collection would break the chains that name it."""
+        if (data := self._get("manifests", repository, digest)) is not None:
+            put_manifest(self._transport, repository, earlier_tag(digest), data)
 
     def _push_document(self, repository: Repository, tag: str, artifact_type: str, document: Mapping[str, Any]) -> str:
         return push_document(self._transport, repository, tag, artifact_type, document)

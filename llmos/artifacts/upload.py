@@ -28,7 +28,7 @@ from llmos.artifacts.repository import Repository
 from llmos.artifacts.transport import Transport, registry_url
 from llmos.errors import TransientError
 
-__all__ = ["copy_payload", "has_blob", "push_document", "push_payload"]
+__all__ = ["copy_payload", "has_blob", "push_document", "push_payload", "put_manifest"]
 
 _PIECE_BYTES: Final = 1 << 20
 
@@ -87,7 +87,7 @@ def push_payload(
         _push_blob(transport, repository, layer.digest, layer.size_bytes, _FileBody(sources[layer.digest]))
     _push_blob(transport, repository, digest_bytes(config_bytes), len(config_bytes), config_bytes)
     digest = digest_bytes(manifest)
-    _push_manifest(transport, repository, payload_tag(digest), manifest)
+    put_manifest(transport, repository, payload_tag(digest), manifest)
     return PushedPayload(digest, parse_manifest(manifest).size_bytes)
 
 
@@ -99,7 +99,7 @@ def push_document(transport: Transport, repository: Repository, tag: str, artifa
     manifest = build_document_manifest(artifact_type, data)
     _push_blob(transport, repository, digest_bytes(EMPTY_BLOB), len(EMPTY_BLOB), EMPTY_BLOB)
     _push_blob(transport, repository, digest_bytes(data), len(data), data)
-    _push_manifest(transport, repository, tag, manifest)
+    put_manifest(transport, repository, tag, manifest)
     return digest_bytes(manifest)
 
 
@@ -113,7 +113,7 @@ def copy_payload(transport: Transport, source: Repository, target: Repository, m
             continue
         url = registry_url(transport.access, source, f"blobs/{blob.digest}")
         _push_blob(transport, target, blob.digest, blob.size_bytes, _BlobBody(transport, url))
-    _push_manifest(transport, target, payload_tag(parsed.digest), manifest)
+    put_manifest(transport, target, payload_tag(parsed.digest), manifest)
 
 
 def has_blob(transport: Transport, repository: Repository, digest: str) -> bool:
@@ -156,7 +156,8 @@ def _push_blob(transport: Transport, repository: Repository, digest: str, size_b
     transport.attempt(once)
 
 
-def _push_manifest(transport: Transport, repository: Repository, tag: str, manifest: bytes) -> None:
+def put_manifest(transport: Transport, repository: Repository, tag: str, manifest: bytes) -> None:
+    """Put a manifest under a tag."""
     url = registry_url(transport.access, repository, f"manifests/{tag}")
     transport.request("PUT", url, ok=(201, 202), content=manifest, headers={"Content-Type": OCI_MANIFEST})
 

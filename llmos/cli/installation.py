@@ -19,7 +19,10 @@ from llmos.artifacts import Registry, RegistryAccess, Repository
 from llmos.errors import ConfigError, LlmosError
 from llmos.local.kubectl import Document, Kubectl
 
-__all__ = ["Overrides", "Store", "choose_configuration", "open_store"]
+__all__ = ["Overrides", "Store", "choose_installation", "configuration_of", "list_configurations", "open_store"]
+
+Configuration = dict[str, Any]
+"""An operator.yaml, as the chart rendered it."""
 
 _OPERATOR: Final = "app.kubernetes.io/name=llmos-operator,app.kubernetes.io/component=operator"
 
@@ -45,19 +48,28 @@ class Store:
     """Its id; empty where the user named the registry."""
 
 
-@contextmanager
-def open_store(kubectl: Kubectl, document: Document, overrides: Overrides) -> Iterator[Store]:
-    """Open the registry that holds an object's artifacts.
+def configuration_of(kubectl: Kubectl, document: Document, overrides: Overrides) -> Configuration:
+    """Return the configuration of the installation that works on an object; where the user names the registry, nothing is asked.
 
-    Raises: ConfigError if no operator's configuration can be found or read, or more than one fits; the message says what to give instead.
+    Raises: ConfigError if none can be found or read, or more than one fits; the message says what to give instead.
     """
     if overrides.registry:
-        configuration: dict[str, Any] = {"artifacts": {"repository": overrides.registry}}
-    else:
-        configuration = choose_configuration(_configurations(kubectl), document)
-    artifacts = configuration["artifacts"]
+        return {"artifacts": {"repository": overrides.registry}}
+    return _choose_configuration(list_configurations(kubectl), document)
+
+
+@contextmanager
+def open_store(kubectl: Kubectl, configuration: Configuration, namespace: str, overrides: Overrides) -> Iterator[Store]:
+    """Open the registry of an installation.
+
+    Args:
+        namespace: where its Secrets are read.
+
+    Raises: ConfigError if a file or Secret cannot be read; the message says what to give instead.
+    """
+    artifacts = {**configuration["artifacts"], **({"repository": overrides.registry} if overrides.registry else {})}
     with tempfile.TemporaryDirectory(prefix="llmos-") as scratch:
-        read = _Secrets(kubectl, document["metadata"]["namespace"], Path(scratch))
+        read = _Secrets(kubectl, namespace, Path(scratch))
         access = RegistryAccess(
             plain_http=artifacts.get("plainHTTP", False) if overrides.plain_http is None else overrides.plain_http,
             ca_file=read.file(overrides.ca_file, artifacts.get("caSecretName", ""), "ca.crt", "--ca-file"),
@@ -73,7 +85,8 @@ def open_store(kubectl: Kubectl, document: Document, overrides: Overrides) -> It
             yield Store(registry, root, configuration.get("installationId", ""))
 
 
-def _configurations(kubectl: Kubectl) -> list[dict[str, Any]]:
+def list_configurations(kubectl: Kubectl) -> list[Configuration]:
+    """Return the operators' configurations of the cluster; raises ConfigError if they cannot be read."""
     try:
         found = kubectl.list("configmaps", selector=_OPERATOR, everywhere=True)
     except LlmosError as error:
@@ -83,7 +96,19 @@ def _configurations(kubectl: Kubectl) -> list[dict[str, Any]]:
     return [yaml.safe_load(item["data"]["operator.yaml"]) for item in found if "operator.yaml" in item.get("data", {})]
 
 
-def choose_configuration(configurations: list[dict[str, Any]], document: Document) -> dict[str, Any]:
+def choose_installation(configurations: list[Configuration], wanted: str) -> Configuration:
+    """Return the configuration of an installation by its id, or of the only one.
+
+    Raises: ConfigError if there is none of that id, or more than one and none is named.
+    """
+    fitting = [item for item in configurations if wanted in ("", item["installationId"])]
+    if len(fitting) != 1:
+        ids = ", ".join(sorted(item["installationId"] for item in configurations)) or "none"
+        raise ConfigError(f"give --installation namespace/release; this cluster has: {ids}", reason="NoConfiguration")
+    return fitting[0]
+
+
+def _choose_configuration(configurations: list[Configuration], document: Document) -> Configuration:
     """Return the configuration of the installation that works on an object.
 
     Raises: ConfigError if none does, or more than one may.

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from llmos.artifacts import LinkState, PayloadReport, Registry, Repository, Version
 from llmos.cli import options
-from llmos.cli.installation import Overrides, open_store
+from llmos.cli.installation import Overrides, configuration_of, open_store
 from llmos.cli.lineage import version_digest
 from llmos.cli.targets import TargetArgument, get_object, parse_target
 from llmos.errors import PermanentError
@@ -53,9 +53,9 @@ def versions(
     kubectl = existing().kubectl(namespace or None)
     wanted = parse_target(target, "Model", "KnowledgeBase", "TrainingJob", purpose="listed")
     document = get_object(kubectl, wanted)
-    with open_store(kubectl, document, Overrides(registry, plain_http, ca_file, credentials_file)) as store:
-        where = store.root.child(document["metadata"]["namespace"], wanted.kind.lower(), wanted.name)
-        found = find_versions(store.registry, where)
+    overrides, where = Overrides(registry, plain_http, ca_file, credentials_file), document["metadata"]["namespace"]
+    with open_store(kubectl, configuration_of(kubectl, document, overrides), where, overrides) as store:
+        found = find_versions(store.registry, store.root.child(where, wanted.kind.lower(), wanted.name))
     console = options.result_console()
     console.print(_table(document, found))
     for item in found:

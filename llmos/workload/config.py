@@ -153,6 +153,9 @@ class JobConfig(_Part):
 
     parents: Mapping[str, ParentRef]
     target: Target
+    installation: str = ""
+    """The id of the installation that makes this; its mark is left in the target's repository. Empty: none is left."""
+
     artifacts: Artifacts
     source: SourceAccess = SourceAccess()
     report: Report | None = None

@@ -94,6 +94,8 @@ def _run(main: JobMain, config: JobConfig) -> tuple[Version, str]:
         # A version whose payload was lost is made again; its digest stays the same where the work is deterministic.
         if version is not None and registry.has_payloads(config.target.repository, version):
             return version, "found in the registry; nothing had to be done"
+        if config.installation:
+            registry.mark_owner(config.target.repository, config.installation)
         with _scratch(config) as scratched, Reporter(config.report, config.object) as reporter:
             result = main(scratched, reporter)
         provenance = Provenance(

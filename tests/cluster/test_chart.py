@@ -331,6 +331,20 @@ def test_crds_are_rendered_as_they_stand_and_kept(release: Release) -> None:
     assert not [key for key in _documents(release.template(BESIDE)) if key[0] == "CustomResourceDefinition"]
 
 
+def test_a_sweep_is_scheduled_on_request(release: Release) -> None:
+    assert not [key for key in _documents(release.template(REQUIRED)) if key[0] == "CronJob"]
+    values = {**REQUIRED, "retention": {"schedule": "30 3 * * 0", "graceDays": 1, "keepVersions": 2}}
+    documents = _documents(release.template(values))
+    ((_, name),) = [key for key in documents if key[0] == "CronJob"]
+    job = documents["CronJob", name]["spec"]
+    pod = job["jobTemplate"]["spec"]["template"]
+    assert job["schedule"] == "30 3 * * 0"
+    assert pod["spec"]["containers"][0]["args"] == ["--grace-days", "1", "--keep", "2"]
+    # Its pods must not stand behind the operator's Service.
+    selector = documents["Deployment", release.operator]["spec"]["selector"]["matchLabels"]
+    assert not selector.items() <= pod["metadata"]["labels"].items()
+
+
 def test_a_service_monitor_is_made_on_request(release: Release) -> None:
     assert ("ServiceMonitor", release.operator) not in _documents(release.template(REQUIRED))
     metrics = {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}

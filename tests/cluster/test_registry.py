@@ -45,7 +45,11 @@ def free_port() -> int:
 @pytest.fixture(scope="module", params=["plain", "secured"])
 def access_and_host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RegistryAccess, str]]:
     folder, host = tmp_path_factory.mktemp("registry"), f"127.0.0.1:{free_port()}"
-    config = {"version": "0.1", "storage": {"filesystem": {"rootdirectory": str(folder / "data")}}, "http": {"addr": host}}
+    config = {
+        "version": "0.1",
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
+        "http": {"addr": host},
+    }
     access = RegistryAccess(plain_http=True)
     if request.param == "secured":
         make_certificate(folder)

@@ -38,6 +38,17 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{/* Of the sweep's pods: not the operator's, or its Service would send reports to them. */}}
+{{- define "llmos.sweepLabels" -}}
+app.kubernetes.io/name: llmos-sweep
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: sweep
+app.kubernetes.io/part-of: llmos
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
 {{/* An image reference; call with (list $ "operator"). */}}
 {{- define "llmos.image" -}}
 {{- $root := index . 0 -}}

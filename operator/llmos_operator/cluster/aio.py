@@ -177,6 +177,20 @@ class AioClusterClient:
             query["continue"] = token
 
     @_wrapped
+    async def list_objects(self, kind: str, namespace: str, *, labels: Mapping[str, str]) -> list[Json]:
+        """Return all objects of a kind (in a namespace, or in all if it is empty), whole, page by page; each says its kind."""
+        found: list[Json] = []
+        query = {"limit": str(_PAGE), "labelSelector": ",".join(f"{name}={value}" for name, value in labels.items())}
+        while True:
+            answer = _or_fail(*await self._request("GET", ObjectKey(kind, namespace, ""), query=query))
+            # In a list the API server leaves the kind of the items out.
+            found += [{**item, "kind": kind} for item in answer["items"] or ()]
+            token = answer.get("metadata", {}).get("continue")
+            if not token:
+                return found
+            query["continue"] = token
+
+    @_wrapped
     async def list_events(self, namespace: str, uid: str, *, limit: int) -> list[Json]:
         """Return some Events about the object with this uid."""
         query = {"fieldSelector": f"involvedObject.uid={uid}", "limit": str(limit)}

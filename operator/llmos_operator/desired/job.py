@@ -192,6 +192,7 @@ def _config(inputs: JobInputs, program: _Program, installation: Installation) ->
         "spec": inputs.spec.hashed(),
         "parents": {role: source.to_json() for role, source in sorted(inputs.parents.items())},
         "target": {"repository": inputs.repository},
+        "installation": installation.settings.installation_id,
         "artifacts": installation.artifacts_config(inputs.spec.workload),
         **({"source": source} if (source := source_access(inputs.spec).config) else {}),
         "report": installation.report_config(),

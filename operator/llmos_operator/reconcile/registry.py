@@ -114,6 +114,9 @@ class RegistryReader:
             state = await self._store.payload_state(repository, payload.digest)
             if state is LinkState.Missing:
                 return Lookup(Answer.Absent, message=f"its {payload.role} {payload.digest} is gone")
+            if state is LinkState.Pruned:
+                # Retention took it because nobody used it; whoever asks for it again has it made again.
+                return Lookup(Answer.Absent, message=f"its {payload.role} {payload.digest} was removed on purpose ({state})")
             if state is not LinkState.Present:
                 how = "is damaged" if state is LinkState.Mismatch else f"was removed on purpose ({state})"
                 return Lookup(Answer.Broken, message=f"{payload.role} {payload.digest} of {version.digest} {how}")

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,13 @@ from llmos.artifacts import (
     Registry,
     RegistryAccess,
     Repository,
+    Version,
     inputs_hash,
+    owner_tag,
+    verify_chain,
 )
 from llmos.errors import ConfigError, NotFoundError
+from llmos.retention import Fate, Marks, carry_out, plan_sweep, survey
 
 NO_SUCH = "sha256:" + "0" * 64
 
@@ -194,3 +199,64 @@ class RegistryBehaviour:
             root = Repository(store.repository.host, store.repository.path.rpartition("/")[0])
             assert store.repository in (registry.list_repositories(root) or [])
             assert registry.list_repositories(store.repository) == []
+
+    def test_a_deleted_payload_is_gone_with_its_tag_and_deleting_again_is_fine(self, store: Store, tmp_path: Path) -> None:
+        with store.registry() as registry:
+            pushed = push(registry, store.repository, tmp_path)
+            registry.mark_owner(store.repository, "llmos-system/llmos")
+            registry.mark_owner(store.repository, "llmos-system/llmos")
+            registry.delete_manifest(store.repository, pushed.digest)
+            registry.delete_manifest(store.repository, pushed.digest)
+            assert registry.list_tags(store.repository) == [owner_tag("llmos-system/llmos")]
+            registry.delete_tag(store.repository, owner_tag("llmos-system/llmos"))
+            registry.delete_tag(store.repository, owner_tag("llmos-system/llmos"))
+            assert registry.list_tags(store.repository) == []
+
+    def test_a_version_whose_payload_is_gone_is_replaced_and_stays_readable(self, store: Store, tmp_path: Path) -> None:
+        with store.registry() as registry:
+            one = push(registry, store.repository, tmp_path, {"model": b"one"}).payload("weights")
+            first = registry.push_version(store.repository, provenance_of(one), {"loss": "1"})
+            registry.push_tombstone(store.repository, one.digest, LinkState.Pruned, "keep 3")
+            registry.delete_manifest(store.repository, one.digest)
+            two = push(registry, store.repository, tmp_path, {"model": b"two"}).payload("weights")
+            second = registry.push_version(store.repository, provenance_of(two), {"loss": "2"})
+            assert second.digest != first.digest
+            assert registry.find_version(store.repository, first.provenance.inputs_hash) == second
+            assert registry.get_version(store.repository, first.digest).provenance == first.provenance
+            assert f"was-{first.digest[7:]}" in registry.list_tags(store.repository)
+            again = push(registry, store.repository, tmp_path, {"model": b"one"}).payload("weights")
+            assert registry.examine_payload(store.repository, again).state is LinkState.Present, "a tombstone does not outlive its cause"
+
+    def test_a_sweep_prunes_what_nobody_uses_and_every_chain_still_verifies(self, store: Store, tmp_path: Path) -> None:
+        root = store.repository.child("sweep")
+        where = {name: root.child("demo", "model", name) for name in ("base", "child")}
+        with store.registry() as registry:
+            base, base_old = (push_version(registry, where["base"], tmp_path, task) for task in ("now", "old"))
+            child = push_version(registry, where["child"], tmp_path, "child", parents={"base": base_old.digest})
+            for repository in where.values():
+                registry.mark_owner(repository, "me/me")
+            # The parent in the chain of the one in use is the old version: the new one is what nobody uses.
+            marks = Marks(frozenset({child.digest}), frozenset({"demo/model/child"}), frozenset(), ())
+            now = datetime(2026, 1, 1, tzinfo=UTC)
+            for days, fate in ((0, Fate.Noted), (6, Fate.Waiting), (7, Fate.Pruned), (8, None)):
+                then = now + timedelta(days=days)
+                contents, is_all = survey(registry, root, marks, installation="me/me")
+                plan = plan_sweep(contents, marks, root=root, now=then, grace=timedelta(days=7))
+                carry_out(registry, plan, now=then)
+                assert is_all
+                assert (
+                    [item.digest for item in plan.of(fate)] == [base.provenance.payloads[0].digest] if fate else plan.of(Fate.Pruned) == []
+                )
+            weights = {each.digest: each.provenance.payloads[0] for each in (base, base_old, child)}
+            states = [registry.examine_payload(where["base"], weights[each.digest]).state for each in (base, base_old)]
+            assert states == [LinkState.Pruned, LinkState.Present]
+            assert registry.examine_payload(where["child"], weights[child.digest]).state is LinkState.Present
+            assert verify_chain(child, lambda link: registry.load_version(where["base"], link.digest)) is None
+            assert registry.get_version(where["base"], base.digest) == base
+            assert not [tag for tag in registry.list_tags(where["base"]) if tag.startswith("idle-")]
+
+
+def push_version(registry: Registry, repository: Repository, directory: Path, name: str, parents: dict[str, str] | None = None) -> Version:
+    """Push a version with one payload of its own."""
+    weights = push(registry, repository, directory, {"model": f"weights of {name}".encode()}).payload("weights")
+    return registry.push_version(repository, provenance_of(weights, spec={"name": name}, parents=parents), {})

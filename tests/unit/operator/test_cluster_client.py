@@ -245,6 +245,15 @@ async def test_a_listing_goes_on_until_the_last_page(api: ApiServer, client: Aio
     assert all("as=PartialObjectMetadataList" in request.headers["Accept"] for request in api.requests)
 
 
+async def test_whole_objects_are_listed_page_by_page_and_say_their_kind(api: ApiServer, client: AioClusterClient) -> None:
+    item = {"metadata": {"namespace": "demo", "name": "minilm"}, "status": {"version": {"digest": "sha256:x"}}}
+    api.answer(200, {"metadata": {"continue": "next/1"}, "items": [item]})
+    api.answer(200, {"metadata": {}, "items": None})
+    assert await client.list_objects("Model", "demo", labels={}) == [{**item, "kind": "Model"}]
+    assert [request.query.get("continue") for request in api.requests] == [None, "next/1"]
+    assert {request.path for request in api.requests} == {"/apis/llmos.dev/v1alpha1/namespaces/demo/models"}
+
+
 async def test_events_are_asked_for_by_the_object_they_are_about(api: ApiServer, client: AioClusterClient) -> None:
     api.answer(200, {"items": [{"reason": "FailedMount"}]})
     assert await client.list_events("demo", "uid-1", limit=20) == [{"reason": "FailedMount"}]

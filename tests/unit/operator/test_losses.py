@@ -1,7 +1,7 @@
 """What the registry or a user takes away later: what runs goes on, what is done stays done, and what is lost is said."""
 
 import pytest
-from world import HPO, MINILM, ORGAN_SYSTEM, PHENOTYPE, TRAINED_MODEL, World, settings
+from world import HPO, MINILM, ORGAN_SYSTEM, PHENOTYPE, ROOT, TRAINED_MODEL, World, settings
 
 from llmos.artifacts import LinkState
 from llmos.errors import TransientError
@@ -194,3 +194,18 @@ async def test_an_admission_that_rewrites_images_does_not_make_a_job_look_old(wo
     await world.settle(key)
     assert world.job()["metadata"]["labels"]["llmos.dev/attempt"] == "0"
     assert world.settings == settings()
+
+
+async def test_what_retention_has_taken_is_made_again_when_it_is_asked_for_again(world: World) -> None:
+    key = world.add("Model", "minilm", MINILM)
+    old = await world.make_ready(key)
+    version = world.store.versions[(f"{ROOT}/demo/model/minilm", old)]
+    world.cluster.change(key, spec={**MINILM, "onnx": {"maximumTokens": 64}})
+    await world.make_ready(key)
+    world.store.states[version.provenance.payloads[0].digest] = LinkState.Pruned
+    world.cluster.change(key, spec=MINILM)
+    await world.settle(key)
+    assert len(world.children("Job")) == 1
+    world.cluster.change(key, spec={**MINILM, "version": {"pinned": old}})
+    await world.settle(key)
+    assert world.condition(key, "Stalled") == ("True", "DigestNotFound")
