@@ -17,6 +17,7 @@ from llmos.models.spec import Decimals, PythonPackageSource, SpecPart, parse_spe
 __all__ = [
     "Decimals",
     "EvaluationSpec",
+    "FormatSpec",
     "HttpFileSource",
     "HttpSource",
     "HuggingFaceSource",
@@ -121,6 +122,23 @@ class Source(SpecPart):
         return self
 
 
+class FormatSpec(SpecPart):
+    """What the source is, where it is no folder that transformers loads."""
+
+    type: Literal["GGUF", "CTranslate2", "StateDict"]
+    file: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """Which file of the folder; not needed where there is one of the format."""
+
+    architecture: Literal["EfficientNetLite0"] | None = None
+    """Of a state dict, which says nothing about itself."""
+
+    @model_validator(mode="after")
+    def _check_architecture(self) -> Self:
+        if (self.type == "StateDict") != (self.architecture is not None):
+            raise ValueError("must set architecture with type StateDict, and only then")
+        return self
+
+
 class OnnxSpec(SpecPart):
     """How the export is made and what it must hold."""
 
@@ -137,6 +155,9 @@ class ModelSpec(SpecPart):
 
     task: Task
     source: Source
+    format: FormatSpec | None = None
+    """Absent: a folder of transformers, with safetensors."""
+
     onnx: OnnxSpec = OnnxSpec()
     evaluation: EvaluationSpec | None = None
 
@@ -146,6 +167,12 @@ class ModelSpec(SpecPart):
             raise ValueError(
                 "must not set evaluation.dataset.trainingJob unless source is trainingJob: only such a model has held-out items"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_format(self) -> Self:
+        if self.format is not None and self.source.training_job is not None:
+            raise ValueError("must not set format with source.trainingJob: what a TrainingJob makes is safetensors")
         return self
 
 

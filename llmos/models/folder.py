@@ -16,7 +16,7 @@ from llmos.errors import ConfigError
 
 __all__ = ["build_model_config", "copy_model_folder", "folder_layers", "is_model_file"]
 
-_TAKEN: Final = frozenset({".safetensors", ".json", ".txt"})
+_TAKEN: Final = frozenset({".safetensors", ".json", ".txt", ".jinja"})
 _DOCUMENTS: Final = ("README.md", "LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt")
 _MEDIA_TYPES: Final = {
     ".safetensors": MODEL_WEIGHT,
@@ -24,6 +24,7 @@ _MEDIA_TYPES: Final = {
     ".data": MODEL_WEIGHT,
     ".json": MODEL_WEIGHT_CONFIG,
     ".txt": MODEL_WEIGHT_CONFIG,
+    ".jinja": MODEL_WEIGHT_CONFIG,
     ".pbtxt": MODEL_WEIGHT_CONFIG,
 }
 _MAX_HEADER_BYTES: Final = 100 << 20

