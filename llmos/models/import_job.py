@@ -6,15 +6,14 @@ content that is not in the hashed spec or in the parents.
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmos.artifacts import MODEL_ARTIFACT, MODEL_CONFIG, Payload, Registry
-from llmos.errors import ConfigError
 from llmos.models.compute import wait_passively
-from llmos.models.config import ModelSpec, Task, parse_model_spec
+from llmos.models.config import ModelSpec, parse_model_spec
 from llmos.models.evaluation.prepare import EvaluationSet, prepare_evaluation
 from llmos.models.folder import build_model_config, folder_layers
 from llmos.models.formats import tools_of
@@ -22,6 +21,10 @@ from llmos.models.labels import Label, label_measurements, read_labels
 from llmos.models.plan import Available, check_plan, plan_import
 from llmos.models.weights import take_weights
 from llmos.workload import JobConfig, Reporter, Result, run_job
+
+if TYPE_CHECKING:
+    from llmos.models.evaluation.judging import Judge
+    from llmos.models.onnx_build import BuiltOnnx
 
 __all__ = ["import_model", "main", "tool_versions"]
 
@@ -52,16 +55,24 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
         num_parameters = sum(parameter.numel() for parameter in network.parameters())
         measurements: dict[str, Any] = {**carried, "parameters": num_parameters, "onnx": {}}
         measurements |= label_measurements(labels)
-        measurements |= {"evaluation": evaluated.describe()} if evaluated else {}
         payloads = [weights]
         reporter.progress("Export", 0, "torch to ONNX")
         exported = export_onnx(network, _new_folder(config.scratch / "exported") / "model.onnx", maximum_tokens=spec.onnx.maximum_tokens)
+        judge = _open_judge(config, spec, reporter, network=network, labels=labels, evaluated=evaluated)
         for precision in spec.onnx.precisions:
-            built, onnx = _build(
-                config, spec, registry, reporter, network=network, exported=exported, labels=labels, precision=precision, weights=weights
-            )
-            measurements["onnx"][precision] = built
-            payloads.append(onnx)
+            built = _build(config, spec, reporter, network=network, exported=exported, labels=labels, precision=precision, weights=weights)
+            measurements["onnx"][precision] = dict(built.measurements)
+            if judge:
+                measured = judge.judge(precision, built.folder, built.measurements)
+                measurements["onnx"][precision]["evaluation"] = measured.document
+                if not measured.has_passed:
+                    _log.warning("%s is refused: %s", precision, measured.decision)
+                    continue
+            payloads.append(_push(config, registry, reporter, built.folder, precision))
+        if judge:
+            judge.check()
+            measurements |= judge.describe()
+            measurements["evaluation"]["report"] = judge.push_report(registry, config.target.repository)
     measurements |= {f"{phase.lower()}Seconds": f"{seconds:.1f}" for phase, seconds in reporter.phase_seconds().items()}
     worst = max(measurements["onnx"].values(), key=lambda values: float(values["maximumDifference"]))["maximumDifference"]
     return Result(
@@ -93,10 +104,6 @@ def _prepare_evaluation(
 ) -> EvaluationSet | None:
     if spec.evaluation is None:
         return None
-    if spec.task is not Task.TEXT_CLASSIFICATION:
-        raise ConfigError(
-            f"spec.evaluation is given, and {spec.task} has no metric; leave it out, or serve another task", reason="InvalidSpec"
-        )
     return prepare_evaluation(
         spec.evaluation,
         labels,
@@ -112,10 +119,27 @@ def _new_folder(folder: Path) -> Path:
     return folder
 
 
+def _open_judge(
+    config: JobConfig, spec: ModelSpec, reporter: Reporter, *, network: Any, labels: Sequence[Label], evaluated: EvaluationSet | None
+) -> "Judge | None":
+    if evaluated is None:
+        return None
+    from llmos.models.evaluation.judging import Judge
+
+    return Judge(
+        network,
+        evaluated,
+        task=spec.task,
+        labels=labels,
+        scratch=config.scratch / "evaluation",
+        maximum_length=spec.onnx.maximum_tokens,
+        on_progress=reporter.progress,
+    )
+
+
 def _build(
     config: JobConfig,
     spec: ModelSpec,
-    registry: Registry,
     reporter: Reporter,
     *,
     network: Any,
@@ -123,8 +147,8 @@ def _build(
     labels: Sequence[Label],
     precision: str,
     weights: Payload,
-) -> tuple[Mapping[str, Any], Payload]:
-    """Export one precision and push it."""
+) -> "BuiltOnnx":
+    """Export one precision."""
     from llmos.models.onnx_build import build_onnx
 
     facts = {
@@ -136,7 +160,7 @@ def _build(
         "Largest difference allowed": str(spec.onnx.maximum_difference),
         "Longest input": f"{spec.onnx.maximum_tokens} tokens",
     }
-    built = build_onnx(
+    return build_onnx(
         network,
         exported,
         config.scratch / "onnx" / precision,
@@ -146,15 +170,18 @@ def _build(
         facts=facts,
         on_progress=reporter.progress,
     )
+
+
+def _push(config: JobConfig, registry: Registry, reporter: Reporter, folder: Path, precision: str) -> Payload:
     reporter.progress("Push", 50, f"ONNX {precision}")
     pushed = registry.push_payload(
         config.target.repository,
-        folder_layers(built.folder),
+        folder_layers(folder),
         artifact_type=MODEL_ARTIFACT,
         config_type=MODEL_CONFIG,
         config=build_model_config("onnx", precision=precision),
     )
-    return built.measurements, pushed.payload("onnx", precision=precision)
+    return pushed.payload("onnx", precision=precision)
 
 
 if __name__ == "__main__":

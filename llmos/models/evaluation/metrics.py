@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "Scores", "measure_gain", "score", "wilson_interval"]
+__all__ = ["Z_95", "Interval", "Scores", "measure_gain", "score", "wilson_interval"]
 
-_Z: Final = 1.959963984540054
+Z_95: Final = 1.959963984540054
 """Standard normal quantile of 97.5 %."""
 
 _RESAMPLES: Final = 1000
@@ -73,9 +73,9 @@ def wilson_interval(hits: int, count: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share."""
     if not 0 <= hits <= count or count == 0:
         raise ValueError(f"hits must be within 0 and count, and count above 0; found {hits} of {count}")
-    share, z2 = hits / count, _Z * _Z
+    share, z2 = hits / count, Z_95 * Z_95
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = _Z * math.sqrt(share * (1 - share) / count + z2 / (4 * count * count)) / (1 + z2 / count)
+    half = Z_95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count * count)) / (1 + z2 / count)
     # Rounding may leave it a hair outside.
     return max(0.0, middle - half), min(1.0, middle + half)
 

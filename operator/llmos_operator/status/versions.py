@@ -24,21 +24,50 @@ def version_status(kind: str, version: Version) -> Json:
 
 
 def _model(version: Version) -> Json:
-    measured = version.measurements.get("onnx", {})
+    found = version.measurements.get("onnx", {})
+    measured = found if isinstance(found, Mapping) else {}
+    evaluation = _mapping(version.measurements.get("evaluation"))
+    metric = str(evaluation.get("metric", ""))
     onnx = []
     for payload in version.provenance.payloads:
         if payload.role == "onnx":
             precision = payload.attributes.get("precision", "")
-            values = measured.get(precision, {}) if isinstance(measured, Mapping) else {}
-            found = {name: str(values[name]) for name in _OF_AN_EXPORT if values.get(name)}
-            onnx.append({"precision": precision, **_payload(payload), **found})
-    weights = _weights(version.provenance.payload("weights"))
-    return _present(weights=weights, onnx=onnx, labelIds=_label_ids(version), **_measured(version, _COUNTS[:1]))
+            values = _mapping(measured.get(precision))
+            shown = {name: values.get(name) for name in _OF_AN_EXPORT} | _evaluated(_mapping(values.get("evaluation")), metric)
+            onnx.append({"precision": precision, **_payload(payload), **{name: str(value) for name, value in shown.items() if value}})
+    facts = {name: evaluation[name] for name in ("digest", "items", "calibrationItems", "metric") if name in evaluation}
+    return _present(
+        weights=_weights(version.provenance.payload("weights")),
+        onnx=onnx,
+        labelIds=_label_ids(version),
+        refused=_refused(version.measurements.get("refused")),
+        evaluation=facts,
+        **_measured(version, _COUNTS[:1]),
+    )
 
 
 def _label_ids(version: Version) -> list[str]:
     ids = version.measurements.get("labelIds")
     return [str(item) for item in ids] if isinstance(ids, list) and len(ids) <= _MOST_LABEL_IDS else []
+
+
+def _evaluated(values: Mapping[str, Any], metric: str) -> Json:
+    """Return what one export came to, by the metric that the bounds speak of."""
+    # As the Job names its measurements: the metric's name with a small first letter.
+    key = metric[:1].lower() + metric[1:]
+    found = {f"metric{end}": values.get(f"{key}{end}") for end in ("", "Low", "High")} if metric else {}
+    return {**found, "calibrationError": values.get("calibrationError")}
+
+
+def _refused(found: Any) -> list[Json]:
+    items = [_mapping(item) for item in found] if isinstance(found, list) else []
+    return [
+        {name: str(item.get(name, ""))[:1024] for name in ("precision", "reason", "message")} for item in items if item.get("precision")
+    ]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _training(version: Version) -> Json:

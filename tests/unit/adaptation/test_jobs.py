@@ -4,6 +4,7 @@ Real modules, real wheels, real pip without an index, and a registry behind a re
 """
 
 import logging
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from llmos.adaptation import train_job
+from llmos.artifacts import inputs_hash
 from llmos.errors import EXIT_PERMANENT
 from llmos.knowledge import build_job
 from llmos.models import import_job, read_labels
@@ -135,9 +137,12 @@ def test_measurements_say_how_good_it_is_and_against_what(world: list[Pods]) -> 
     assert values["trainItems"] + values["heldOutItems"] + values["straddlingItems"] == 36
     assert (values["labels"], values["trainItems"] % 3, values["steps"]) == (2, 0, -(-values["trainItems"] // 8) * 6)
     followed = world[0].version("Model/organ").measurements
-    assert {name: followed[name] for name in ("accuracy", "macroF1", "baselineAccuracy")} == {
-        name: values[name] for name in ("accuracy", "macroF1", "baselineAccuracy")
-    }
+    assert followed["baselineAccuracy"] == values["baselineAccuracy"]
+    # Its own accuracy is that of the export, on the part that no temperature was fitted on.
+    measured = followed["onnx"]["Float32"]["evaluation"]
+    assert (followed["accuracy"], followed["macroF1"]) == (measured["accuracy"], measured["macroF1"])
+    assert followed["evaluation"]["source"]["accuracy"] == measured["accuracy"]
+    assert (measured["accuracyDrop"], measured["gate"]) == ("0.0000", "Passed")
     assert followed["labels"] == 2
     assert float(followed["onnx"]["Float32"]["maximumDifference"]) < 1e-5
 
@@ -172,6 +177,17 @@ def test_a_set_that_cannot_be_measured_on_is_refused_for_good(world: list[Pods],
     assert world[0].run(import_job.main, "Model/wrong", spec, {"trainingJob": "TrainingJob/organ"}) == EXIT_PERMANENT
     assert world[0].termination["reason"] == reason
     assert message in world[0].termination["message"]
+
+
+def test_a_model_below_its_minimum_is_no_version_and_says_by_how_much(world: list[Pods]) -> None:
+    pods = world[0]
+    spec = FOLLOWING | {"evaluation": EVALUATED["evaluation"] | {"minimum": "0.9"}}
+    assert pods.run(import_job.main, "Model/wrong", spec, {"trainingJob": "TrainingJob/organ"}) == EXIT_PERMANENT
+    assert pods.termination["reason"] == "GateFailed"
+    assert re.search(r"Float32: Accuracy is 0\.0000 \(.*\) and must be at least 0\.9: missed by 0\.9000", pods.termination["message"])
+    hashed = inputs_hash(kind="Model", spec=spec, parents={"trainingJob": pods.versions["TrainingJob/organ"]})
+    with pods.registry() as registry:
+        assert registry.find_version(pods.repository("Model/wrong"), hashed) is None
 
 
 def test_a_second_run_finds_its_work_done(world: list[Pods]) -> None:

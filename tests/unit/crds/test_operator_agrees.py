@@ -114,13 +114,24 @@ async def test_the_status_fits_when_nobody_knows_when_or_how_a_job_ended(kind: s
 async def test_the_status_of_a_version_fits_with_all_that_was_measured() -> None:
     world = World()
     model = world.add("Model", "minilm", MINILM)
-    world.publish(model, labels=14, parameters=22713216, accuracy="0.406", onnx={"Float32": {"maximumDifference": "0.0000043"}})
+    measured = {"accuracy": "0.406", "accuracyLow": "0.39", "accuracyHigh": "0.42", "calibrationError": "0.02"}
+    world.publish(
+        model,
+        labels=14,
+        parameters=22713216,
+        accuracy="0.406",
+        onnx={"Float32": {"maximumDifference": "0.0000043", "evaluation": measured}},
+        evaluation={"digest": "sha256:" + "e" * 64, "items": 1663, "calibrationItems": 839, "metric": "Accuracy"},
+        refused=[{"precision": "Int8Dynamic", "reason": "GateFailed", "message": "missed by 0.2"}],
+    )
     knowledge = world.add("KnowledgeBase", "hpo", HPO)
     world.publish(knowledge, entities=31714, names=55233, facts=350000, sources=[{"name": "hpo", "version": "2025-01-16"}])
     for key in (model, knowledge):
         await world.settle(key)
         assert _misfits(world, key) == []
     assert world.status(model)["version"]["labels"] == 14
+    assert world.status(model)["version"]["onnx"][0]["metricHigh"] == "0.42"
+    assert {"refused", "evaluation"} <= world.status(model)["version"].keys()
     assert world.status(knowledge)["snapshot"]["sources"] == [{"name": "hpo", "version": "2025-01-16"}]
 
 

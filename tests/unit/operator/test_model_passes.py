@@ -284,3 +284,38 @@ async def test_a_broken_chain_is_refused_by_name(world: World) -> None:
     await world.settle(key)
     assert world.condition(key, "Stalled") == ("True", "DigestNotFound")
     assert digest("t") in world.message(key)
+
+
+async def test_what_was_refused_is_named_with_its_number_and_what_passed_has_its_metric(world: World) -> None:
+    key = world.add("Model", "organ-system", MINILM)
+    measured = {"accuracy": "0.8000", "accuracyLow": "0.7800", "accuracyHigh": "0.8200", "calibrationError": "0.0210"}
+    refused = {"precision": "Int8Dynamic", "reason": "GateFailed", "message": "the drop of Accuracy is 0.30 and must be at most 0.01"}
+    world.publish(
+        key,
+        onnx={"Float32": {"maximumDifference": "0.000001", "evaluation": measured}},
+        evaluation={"digest": digest("e"), "items": 1663, "calibrationItems": 839, "metric": "Accuracy", "report": digest("r")},
+        refused=[refused],
+    )
+    await world.settle(key)
+    assert world.condition(key) == ("True", "Imported")
+    assert world.message(key).endswith("is in the registry; refused, and so not in it: Int8Dynamic (GateFailed)")
+    version = world.status(key)["version"]
+    assert version["refused"] == [refused]
+    assert version["evaluation"] == {"digest": digest("e"), "items": 1663, "calibrationItems": 839, "metric": "Accuracy"}
+    shown = {name: version["onnx"][0][name] for name in ("metric", "metricLow", "metricHigh", "calibrationError")}
+    assert shown == {"metric": "0.8000", "metricLow": "0.7800", "metricHigh": "0.8200", "calibrationError": "0.0210"}
+
+
+async def test_a_failed_gate_stalls_with_the_number_and_what_was_there_before_stays(world: World) -> None:
+    key = world.add("Model", "minilm", MINILM)
+    before = await world.make_ready(key)
+    bounds = {"dataset": {"file": {"format": "CSV", "inline": {"content": "text,label"}}}, "minimum": "0.9"}
+    world.cluster.change(key, spec={**MINILM, "evaluation": bounds})
+    await world.settle(key)
+    message = "no precision passes spec.evaluation: Float32: Accuracy is 0.4 and must be at least 0.9: missed by 0.5"
+    world.fail_job(exit_code=65, message=failure("GateFailed", message))
+    await world.settle(key)
+    assert world.condition(key) == ("False", "GateFailed")
+    assert world.condition(key, "Stalled") == ("True", "GateFailed")
+    assert "missed by 0.5" in world.message(key)
+    assert world.status(key)["version"]["digest"] == before
