@@ -162,6 +162,13 @@ class Version:
     provenance: Provenance
     measurements: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def report_digest(self) -> str | None:
+        """The payload with what was measured item by item, which only the measurements name; None where there is none."""
+        evaluation = self.measurements.get("evaluation")
+        found = evaluation.get("report") if isinstance(evaluation, Mapping) else None
+        return found if is_digest(found) else None
+
 
 def check_schema_version(document: Any) -> None:
     """Refuse a document written by a later LLMOS; ValueError says so."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from llmos.artifacts import Repository, Version
 from llmos.retention.contents import RepositoryContents
@@ -132,12 +133,21 @@ def _left_alone(each: RepositoryContents, marks: Marks, name: str) -> str:
     return f"something there cannot be read: {each.damage}" if each.damage else ""
 
 
+_UNNAMED: Final = {True: "evaluation report", False: "no version names it"}
+
+
 def _fates(each: RepositoryContents, used: set[str], marks: Marks, now: datetime, grace: timedelta) -> Iterable[PayloadFate]:
     named = {item.digest: item for version in each.versions for item in version.provenance.payloads}
-    needed = {item.digest for version in each.versions if version.digest in used for item in version.provenance.payloads}
+    reports = {version.report_digest for version in each.versions}
+    needed = {
+        digest
+        for version in each.versions
+        if version.digest in used
+        for digest in (version.report_digest, *(item.digest for item in version.provenance.payloads))
+    }
     for digest in sorted(each.payloads):
         payload = named.get(digest)
-        what = " ".join([payload.role, *filter(None, [payload.attributes.get("precision")])]) if payload else "no version names it"
+        what = " ".join([payload.role, *filter(None, [payload.attributes.get("precision")])]) if payload else _UNNAMED[digest in reports]
         since = each.idle_since.get(digest)
         if digest in needed or digest in marks.digests:
             fate, since_shown = Fate.Kept, None

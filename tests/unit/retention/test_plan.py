@@ -119,3 +119,13 @@ def test_an_existing_objects_repository_needs_no_mark() -> None:
 def test_a_namespace_that_was_not_looked_at_is_left_alone() -> None:
     assert plan(contents("a", [ONE]), used=marks(), namespaces=("other",)).repositories[0].left_alone
     assert plan(contents("a", [ONE]), used=marks(), namespaces=("demo",)).of(Fate.Pruned)
+
+
+def test_a_report_that_only_measurements_name_stays_with_its_version_and_goes_with_it() -> None:
+    made = version(1, [], [digest("weights")])
+    evaluated = replace(made, measurements={"evaluation": {"report": digest("report")}})
+    payloads = frozenset({digest("weights"), digest("report")})
+    repository = contents("a", [evaluated], payloads=payloads, idle_since=dict.fromkeys(payloads, NOW - WEEK))
+    for used, fate in ((marks(evaluated.digest), Fate.Kept), (marks(), Fate.Pruned)):
+        found = {item.digest: (item.fate, item.what) for item in plan(repository, used=used).of(fate)}
+        assert found[digest("report")] == (fate, "evaluation report")
