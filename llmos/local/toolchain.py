@@ -1,7 +1,7 @@
 """The programs the local cluster is made of, built on demand from pinned sources into the cache.
 
 A built program's folder carries the digest of its sources, module sums, flags and Go version, so a change builds anew and nothing is
-built twice. Kubernetes, kubectl, CoreDNS and etcd are one binary (images/node); helm and kwok have a go.mod each. The registry is
+built twice. Kubernetes, kubectl, CoreDNS and etcd are one binary (images/node); helm, kwok and MinIO have a go.mod each. The registry is
 Debian's `docker-registry`, unpacked and never installed (installing would start a service): Debian signs it, and there is nothing to build.
 """
 
@@ -78,6 +78,11 @@ class Toolchain:
         """Return kwok, which plays nodes for tests with thousands of pods."""
         text = "building kwok from its Go modules (about a minute, once)"
         return self._built("kwok", sources="images/node/tools/kwok", package="sigs.k8s.io/kwok/cmd/kwok", text=text) / "kwok"
+
+    def minio(self) -> Path:
+        """Return MinIO, the S3 server that downloads from buckets are tested against; the last version that was published as a module."""
+        text = "building MinIO from its Go modules (about two minutes, once)"
+        return self._built("minio", sources="images/node/tools/minio", package="github.com/minio/minio", text=text) / "minio"
 
     def pause(self) -> Path:
         """Return the static program that holds a pod's namespaces."""

@@ -17,6 +17,8 @@ from llmos.models.config import (
     OnnxSpec,
     PvcSource,
     PythonPackageSource,
+    S3FileSource,
+    S3Source,
     Task,
     parse_model_spec,
 )
@@ -24,7 +26,14 @@ from llmos.models.folder import copy_model_folder, folder_layers
 from llmos.models.labels import Label, read_labels, write_labels
 from llmos.models.loading import load_network
 from llmos.models.serving_files import build_triton_config
-from llmos.models.sources import import_from_http, import_from_hugging_face, import_from_oci, import_from_package, import_from_volume
+from llmos.models.sources import (
+    import_from_http,
+    import_from_hugging_face,
+    import_from_oci,
+    import_from_package,
+    import_from_s3,
+    import_from_volume,
+)
 from llmos.models.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -45,6 +54,8 @@ __all__ = [
     "OnnxSpec",
     "PvcSource",
     "PythonPackageSource",
+    "S3FileSource",
+    "S3Source",
     "Task",
     "TensorSpec",
     "TextNetwork",
@@ -58,6 +69,7 @@ __all__ = [
     "import_from_hugging_face",
     "import_from_oci",
     "import_from_package",
+    "import_from_s3",
     "import_from_volume",
     "load_network",
     "measure_invariance",

@@ -26,6 +26,8 @@ __all__ = [
     "OnnxSpec",
     "PvcSource",
     "PythonPackageSource",
+    "S3FileSource",
+    "S3Source",
     "SpecPart",
     "Task",
     "TrainingJobSource",
@@ -99,6 +101,26 @@ class PvcSource(SpecPart):
     """The folder with config.json; empty: the volume's root."""
 
 
+class S3FileSource(SpecPart):
+    """One object."""
+
+    path: Annotated[str, Field(min_length=1, max_length=256)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class S3Source(SpecPart):
+    """What lies below a prefix of a bucket."""
+
+    bucket: Annotated[str, Field(min_length=3, max_length=63)]
+    prefix: Annotated[str, Field(max_length=512)] = ""
+    endpoint: Annotated[str, Field(pattern=r"^https?://", max_length=512)] | None = None
+    """Left out: AWS."""
+
+    region: Annotated[str, Field(max_length=64)] | None = None
+    files: Annotated[tuple[S3FileSource, ...], Field(min_length=1, max_length=64)] | None = None
+    """Exactly these, checked; left out: whatever makes up a model."""
+
+
 class TrainingJobSource(SpecPart):
     """What a TrainingJob made; which version is said by the parent of role `trainingJob`."""
 
@@ -111,6 +133,7 @@ class Source(SpecPart):
     oci: OciSource | None = None
     hugging_face: HuggingFaceSource | None = None
     pvc: PvcSource | None = None
+    s3: S3Source | None = None
     training_job: TrainingJobSource | None = None
 
     @model_validator(mode="after")

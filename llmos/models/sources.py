@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from llmos.errors import ConfigError
-from llmos.models.config import FormatSpec, HttpSource, HuggingFaceSource, OciSource, PvcSource, PythonPackageSource, Source
+from llmos.models.config import FormatSpec, HttpSource, HuggingFaceSource, OciSource, PvcSource, PythonPackageSource, S3Source, Source
 from llmos.models.formats import is_wanted, take_model_folder
 from llmos.workload import (
     HttpFile,
     HuggingFaceRepository,
     Reporter,
+    S3Folder,
     SourceAccess,
     SourceSecret,
+    fetch_from_s3,
     fetch_from_volume,
     fetch_http_files,
     fetch_hugging_face,
@@ -32,6 +34,7 @@ __all__ = [
     "import_from_hugging_face",
     "import_from_oci",
     "import_from_package",
+    "import_from_s3",
     "import_from_volume",
     "import_source",
 ]
@@ -68,6 +71,8 @@ def import_source(
         }
     if source.pvc is not None:
         return {SOURCE_ATTRIBUTE: import_from_volume(source.pvc, into, volume=access.volume_directory, form=form, reporter=reporter)}
+    if source.s3 is not None:
+        return import_from_s3(source.s3, into, secret=_secret_of(access), form=form, reporter=reporter)
     raise AssertionError("a TrainingJob's weights are in a registry of ours")
 
 
@@ -180,6 +185,32 @@ def import_from_volume(
         digest = fetch_from_volume(volume, source.path, fetched, wanted=is_wanted(form), name=f"volume {name}", reporter=reporter)
         take_model_folder(fetched, into, form)
     return f"{name}@{digest}"
+
+
+def import_from_s3(
+    source: S3Source,
+    into: Path,
+    *,
+    secret: SourceSecret | None = None,
+    form: FormatSpec | None = None,
+    reporter: Reporter | None = None,
+) -> Mapping[str, str]:
+    """Fetch what lies below a prefix of a bucket and copy the model folder it is.
+
+    Args:
+        source: which bucket, prefix and server, and perhaps the files' hashes.
+        into: as above.
+        secret: its keys `accessKeyId` and `secretAccessKey`.
+
+    Returns: `s3://bucket/prefix@digest`: what it held, and the objects' entity tags and versions.
+    Raises: as `fetch_from_s3`; ConfigError (InvalidSource) if the folder is no model.
+    """
+    files = {file.path: file.sha256 for file in source.files} if source.files is not None else None
+    folder = S3Folder(source.bucket, source.prefix, source.endpoint or "", source.region or "", files)
+    with _fetched_beside(into) as fetched:
+        digest, objects = fetch_from_s3(folder, fetched, wanted=is_wanted(form), secret=secret, reporter=reporter)
+        take_model_folder(fetched, into, form)
+    return {SOURCE_ATTRIBUTE: f"{folder}@{digest}", "objects": objects}
 
 
 def _secret_of(access: SourceAccess) -> SourceSecret | None:

@@ -16,6 +16,7 @@ from llmos.workload.config import (
 from llmos.workload.http_files import HttpFile, fetch_http_files
 from llmos.workload.hugging_face import HuggingFaceRepository, fetch_hugging_face
 from llmos.workload.logs import configure_logging, redact
+from llmos.workload.object_store import S3Folder, fetch_from_s3
 from llmos.workload.oci_artifact import fetch_oci_artifact
 from llmos.workload.python_package import fetch_python_package
 from llmos.workload.report import Reporter
@@ -37,9 +38,11 @@ __all__ = [
     "ParentRef",
     "Reporter",
     "Result",
+    "S3Folder",
     "SourceAccess",
     "SourceSecret",
     "configure_logging",
+    "fetch_from_s3",
     "fetch_from_volume",
     "fetch_http_files",
     "fetch_hugging_face",

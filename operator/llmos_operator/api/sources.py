@@ -12,7 +12,17 @@ from pydantic.alias_generators import to_camel
 from llmos_operator.api.parts import Followed, Part
 from llmos_operator.names import Json
 
-__all__ = ["HttpFile", "HttpSource", "HuggingFaceSource", "ModelSource", "OciSource", "PvcSource", "PythonPackage", "RemoteSource"]
+__all__ = [
+    "HttpFile",
+    "HttpSource",
+    "HuggingFaceSource",
+    "ModelSource",
+    "OciSource",
+    "PvcSource",
+    "PythonPackage",
+    "RemoteSource",
+    "S3Source",
+]
 
 _HOW_REACHED: Final = frozenset({"secretName", "plainHTTP"})
 
@@ -91,6 +101,23 @@ class PvcSource(OutsideSource):
     path: str | None = None
 
 
+class S3File(Part):
+    """An object, pinned by checksum."""
+
+    path: str
+    sha256: str
+
+
+class S3Source(RemoteSource):
+    """What lies below a prefix of a bucket."""
+
+    bucket: str
+    prefix: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
+    files: tuple[S3File, ...] | None = None
+
+
 class ModelSource(Part):
     """Where weights come from: exactly one."""
 
@@ -99,6 +126,7 @@ class ModelSource(Part):
     oci: OciSource | None = None
     hugging_face: HuggingFaceSource | None = None
     pvc: PvcSource | None = None
+    s3: S3Source | None = None
     training_job: Followed | None = None
 
     @property

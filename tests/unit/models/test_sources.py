@@ -18,6 +18,7 @@ from llmos.workload import JobConfig, Reporter, Result, run_job
 from tests.unit.artifacts.memory_registry import MemoryRegistry
 from tests.unit.models.http_registry import serve_registry
 from tests.unit.models.jobs import Pods
+from tests.unit.workload.bucket import running_bucket
 from tests.unit.workload.hub import REPOSITORY, running_hub
 
 TASK = "FeatureExtraction"
@@ -134,3 +135,18 @@ def test_a_folder_of_a_volume_is_recorded_by_its_digest(pods: Pods, tmp_path: Pa
 def test_a_volume_that_nobody_mounted_is_named(pods: Pods) -> None:
     assert pods.run(take_weights, "Model/minilm", {"task": TASK, "source": {"pvc": {"claimName": "models"}}}) == EXIT_PERMANENT
     assert "no source.volumeDirectory says where it is mounted" in pods.termination["message"]
+
+
+def test_what_a_bucket_held_is_recorded_by_digest_and_entity_tags(pods: Pods) -> None:
+    with running_bucket() as bucket:
+        for name, content in make_files().items():
+            bucket.put(f"team/minilm/{name}", content)
+        source = {"s3": {"bucket": "models", "prefix": "team/minilm", "endpoint": bucket.url}}
+        assert pods.run(take_weights, "Model/minilm", {"task": TASK, "source": source}) == 0, pods.termination
+        tags = {key.removeprefix("team/minilm/"): bucket.tag(key).strip('"') for key in bucket.objects}
+    version = pods.version("Model/minilm")
+    payload = version.provenance.payload("weights")
+    assert payload is not None
+    assert source_of(version).startswith("s3://models/team/minilm@sha256:")
+    assert {item["path"]: item["etag"] for item in json.loads(payload.attributes["objects"])} == tags
+    assert files_of(pods, "Model/minilm") == make_files()

@@ -129,3 +129,20 @@ async def test_a_volume_is_mounted_read_only(world: World) -> None:
     assert {"name": "source", "mountPath": "/source", "readOnly": True} in pod["containers"][0]["volumeMounts"]
     assert config["source"] == {"volumeDirectory": "/source"}
     assert config["spec"]["source"] == {"pvc": {"claimName": "models", "path": "team/minilm"}}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"huggingFace": {"repository": "team/minilm", "revision": "main"}},
+        {"s3": {"bucket": "models", "prefix": "team/minilm", "endpoint": "https://s3.example.org"}},
+    ],
+)
+async def test_hubs_and_buckets_get_their_secret_and_hash_without_it(world: World, source: dict[str, dict[str, Any]]) -> None:
+    ((name, fields),) = source.items()
+    with_secret = {"task": "TextClassification", "source": {name: {**fields, "secretName": "login"}}}
+    await world.settle(world.add("Model", "minilm", with_secret))
+    assert {"name": "source-secret", "secret": {"secretName": "login"}} in pod_of(world.job())["volumes"]
+    assert config_of(world.job())["spec"]["source"] == source
+    assert parse_model_spec(config_of(world.job())["spec"]).source
+    assert hash_of(with_secret) == hash_of({"task": "TextClassification", "source": source})
