@@ -68,9 +68,13 @@ def _interval(values: Sequence[float]) -> tuple[float, float]:
     return medians[int(0.025 * _RESAMPLES)], medians[int(0.975 * _RESAMPLES) - 1]
 
 
-def print_figures(figures: Sequence[Figure]) -> None:
-    """Print the table, and last the JSON."""
-    print(f"\n{'':44} {'ours':>10}  {'bar':>8}  {'':10}  KServe 0.20 (facts from its own run)")
+def print_figures(figures: Sequence[Figure], *, compared_with: str = "KServe 0.20 (facts from its own run)") -> None:
+    """Print the table, and last the JSON.
+
+    Args:
+        compared_with: heads the column of others' figures.
+    """
+    print(f"\n{'':44} {'ours':>10}  {'bar':>8}  {'':10}  {compared_with}")
     for figure in figures:
         bar = "" if figure.bar is None else f"<= {figure.bar:g}"
         spread = f" [{figure.interval[0]:.2f}-{figure.interval[1]:.2f}]" if figure.interval else ""
