@@ -25,6 +25,7 @@ from llmos.artifacts.manifests import (
 )
 from llmos.artifacts.registry import Registry
 from llmos.artifacts.repository import RegistryAccess, Repository
+from llmos.artifacts.signatures import SignatureProblem, load_public_keys, signature_tag
 
 __all__ = [
     "DATASET_ARTIFACT",
@@ -53,6 +54,7 @@ __all__ = [
     "Registry",
     "RegistryAccess",
     "Repository",
+    "SignatureProblem",
     "TracedLink",
     "Version",
     "canonical_json",
@@ -62,7 +64,9 @@ __all__ = [
     "inputs_hash",
     "is_digest",
     "kind_of_role",
+    "load_public_keys",
     "owner_tag",
+    "signature_tag",
     "trace_chain",
     "verify_chain",
     "verify_chain_async",

@@ -13,6 +13,7 @@ from llmos.artifacts.documents import LinkState, Version
 from llmos.artifacts.manifests import OCI_MANIFEST
 from llmos.artifacts.reading import MAX_DOCUMENT_BYTES, Fetch, read_payload_manifest, read_tombstone, read_version
 from llmos.artifacts.repository import RegistryAccess, Repository
+from llmos.artifacts.signatures import SignatureProblem, load_public_keys, read_signature
 from llmos.artifacts.transport import client_options, failure_of, registry_url, too_large, unreachable
 from llmos.errors import PermanentError
 
@@ -45,6 +46,12 @@ class AsyncArtifacts:
     async def get_version(self, repository: Repository, digest: str) -> Version | None:
         """Return the version with this digest, checked, or None; raises as `find_version`."""
         return await self._run(read_version(repository, digest=digest), repository)
+
+    async def signature_problem(self, repository: Repository, digest: str) -> SignatureProblem | None:
+        """Say why a version does not count as signed; None where it does, or where the access has no public key."""
+        if self._access.public_key is None:
+            return None
+        return await self._run(read_signature(repository, digest, load_public_keys(self._access.public_key)), repository)
 
     async def payload_state(self, repository: Repository, digest: str) -> LinkState:
         """Say whether a payload is there with all its blobs, and if not, whether a tombstone says why.

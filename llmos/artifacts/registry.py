@@ -33,6 +33,7 @@ from llmos.artifacts.manifests import (
 )
 from llmos.artifacts.reading import Fetch, read_payload_manifest, read_tagged_document, read_tombstone, read_version
 from llmos.artifacts.repository import RegistryAccess, Repository
+from llmos.artifacts.signatures import SignatureProblem, load_public_keys, read_signature
 from llmos.artifacts.transport import Transport, registry_url
 from llmos.artifacts.upload import copy_payload, has_blob, push_document, push_payload, put_manifest
 from llmos.errors import ConfigError, NotFoundError, PermanentError
@@ -100,7 +101,10 @@ class Registry:
         self._push_document(repository, measurements_tag(provenance.inputs_hash), MEASUREMENTS_ARTIFACT, document)
         tag = provenance_tag(provenance.inputs_hash)
         digest = self._push_document(repository, tag, PROVENANCE_ARTIFACT, provenance.to_document())
-        return self.get_version(repository, digest)
+        # Nobody can have signed it yet.
+        version = self._run(read_version(repository, digest=digest), repository)
+        assert version is not None
+        return version
 
     def find_version(self, repository: Repository, inputs_hash: str) -> Version | None:
         """Return the version made from these inputs, or None if the registry answers that it has none.
@@ -110,14 +114,23 @@ class Registry:
         return self._run(read_version(repository, wanted_inputs=inputs_hash), repository)
 
     def get_version(self, repository: Repository, digest: str) -> Version:
-        """Return the version with this digest, checked.
+        """Return the version with this digest, checked; where the access has a public key, its signature, too.
 
-        Raises: NotFoundError if there is none; otherwise as `find_version`.
+        Raises: NotFoundError if there is none; TransientError (SignatureMissing, SignatureInvalid); otherwise as `find_version`.
         """
         version = self._run(read_version(repository, digest=digest), repository)
         if version is None:
             raise NotFoundError(f"version {digest} is not in {repository}", reason="DigestNotFound")
+        if (problem := self.signature_problem(repository, digest)) is not None:
+            raise problem.error()
         return version
+
+    def signature_problem(self, repository: Repository, digest: str) -> SignatureProblem | None:
+        """Say why a version does not count as signed; None where it does, or where the access has no public key."""
+        if self._transport.access.public_key is None:
+            return None
+        keys = load_public_keys(self._transport.access.public_key)
+        return self._run(read_signature(repository, digest, keys), repository)
 
     def has_payloads(self, repository: Repository, version: Version) -> bool:
         """Say whether all of a version's payloads are there, manifests and blobs; raises TransientError if the registry does not answer."""

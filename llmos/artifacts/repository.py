@@ -29,6 +29,9 @@ class RegistryAccess:
     credentials_file: str | None = None
     """A docker `config.json`; None: anonymous."""
 
+    public_key: str | None = None
+    """PEM keys, one of which must have signed every version that is got by its digest; None: signatures are not asked for."""
+
     cache: BlobCache | None = None
     """Where blobs that were fetched are kept; None: nowhere."""
 

@@ -76,6 +76,7 @@ def open_store(kubectl: Kubectl, configuration: Configuration, namespace: str, o
             credentials_file=read.file(
                 overrides.credentials_file, artifacts.get("credentialsSecretName", ""), ".dockerconfigjson", "--credentials-file"
             ),
+            public_key=(artifacts.get("verification") or {}).get("publicKey") or None,
         )
         try:
             root = Repository.parse(artifacts["repository"])

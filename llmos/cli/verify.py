@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from llmos.artifacts import BrokenLink
+from llmos.artifacts import BrokenLink, Registry
 from llmos.cli import options
 from llmos.cli.chain_view import render_chain
-from llmos.cli.examination import examine, find_roots, first_broken
+from llmos.cli.examination import Root, examine, find_roots, first_broken
 from llmos.cli.installation import Overrides, configuration_of, open_store
 from llmos.cli.lineage import Lineage
 from llmos.cli.targets import KINDS, Target, get_object, parse_target
@@ -30,7 +30,7 @@ def verify(
     ca_file: options.CaFile = None,
     credentials_file: options.CredentialsFile = None,
 ) -> None:
-    """Walk the chain from an object's version to its roots; exit with 1 if a link is broken."""
+    """Walk the chain from an object's version to its roots; exit with 1 if a link is broken, or a signature asked for is not there."""
     console = options.result_console()
     kubectl = existing().kubectl(namespace or None)
     wanted = parse_target(target, *KINDS, purpose="verified")
@@ -38,6 +38,7 @@ def verify(
     roots = find_roots(document, digest)
     where = document["metadata"]["namespace"]
     broken: BrokenLink | None = None
+    unsigned = ""
     overrides = Overrides(registry, plain_http, ca_file, credentials_file)
     with open_store(kubectl, configuration_of(kubectl, document, overrides), where, overrides) as store:
         objects = kubectl.list(",".join(Target(kind, "").resource for kind in KINDS), namespace=where)
@@ -47,6 +48,17 @@ def verify(
                 links = examine(store.registry, lineage, root, deep=deep, tell=tell)
             console.print(render_chain(root, links))
             broken = broken or first_broken(links)
+            unsigned = unsigned or _signature_problem(store.registry, lineage, root)
     if broken:
         console.print(f"[bold red]{escape(broken.message)}[/bold red]", soft_wrap=True, highlight=False)
+    if unsigned:
+        console.print(f"[bold red]{escape(unsigned)}[/bold red]", soft_wrap=True, highlight=False)
+    if broken or unsigned:
         raise typer.Exit(EXIT_BROKEN)
+
+
+def _signature_problem(registry: Registry, lineage: Lineage, root: Root) -> str:
+    """Say why a version does not count as signed, where the installation asks for signatures."""
+    repository = lineage.found_in.get(root.digest)
+    problem = registry.signature_problem(repository, root.digest) if repository else None
+    return problem.message if problem else ""

@@ -96,12 +96,19 @@ class Artifacts(_Part):
     ca_file: str | None = None
     credentials_file: str | None = None
     cache: Cache | None = None
+    public_key: str | None = None
+    """PEM keys, one of which must have signed every version that is fetched; None: signatures are not asked for."""
 
     @property
     def access(self) -> RegistryAccess:
         """The same, for `Registry`."""
-        cache = BlobCache(self.cache.folder, self.cache.size_bytes) if self.cache else None
-        return RegistryAccess(plain_http=self.plain_http, ca_file=self.ca_file, credentials_file=self.credentials_file, cache=cache)
+        return RegistryAccess(
+            plain_http=self.plain_http,
+            ca_file=self.ca_file,
+            credentials_file=self.credentials_file,
+            cache=BlobCache(self.cache.folder, self.cache.size_bytes) if self.cache else None,
+            public_key=self.public_key,
+        )
 
 
 class SourceAccess(_Part):

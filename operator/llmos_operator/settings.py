@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
-from llmos.artifacts import RegistryAccess, Repository
+from llmos.artifacts import RegistryAccess, Repository, load_public_keys
 from llmos.errors import ConfigError
 
 __all__ = ["Settings", "load_settings"]
@@ -18,6 +18,23 @@ __all__ = ["Settings", "load_settings"]
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, protected_namespaces=())
+
+
+class VerificationSettings(_Section):
+    """Whose signature a version must carry to be admitted."""
+
+    public_key: str = ""
+    """PEM keys, any of which may have signed; empty: signatures are not asked for."""
+
+    @field_validator("public_key")
+    @classmethod
+    def _is_key(cls, value: str) -> str:
+        if value:
+            try:
+                load_public_keys(value)
+            except ConfigError as error:
+                raise ValueError(error.message) from error
+        return value
 
 
 class ArtifactSettings(_Section):
@@ -31,6 +48,7 @@ class ArtifactSettings(_Section):
     """The operator's own copy of the registry's CA; default: where the Secret is mounted."""
     credentials_file: str = ""
     """The operator's own docker config.json; default: where the Secret is mounted."""
+    verification: VerificationSettings = VerificationSettings()
 
     @field_validator("repository")
     @classmethod
@@ -47,7 +65,12 @@ class ArtifactSettings(_Section):
         """Return how the operator itself reads the registry."""
         ca_file = self.ca_file or ("/etc/llmos/registry-ca/ca.crt" if self.ca_secret_name else "")
         credentials = self.credentials_file or ("/etc/llmos/registry/config.json" if self.credentials_secret_name else "")
-        return RegistryAccess(plain_http=self.plain_http, ca_file=ca_file or None, credentials_file=credentials or None)
+        return RegistryAccess(
+            plain_http=self.plain_http,
+            ca_file=ca_file or None,
+            credentials_file=credentials or None,
+            public_key=self.verification.public_key or None,
+        )
 
 
 class ImageSettings(_Section):

@@ -77,6 +77,9 @@ artifacts:
   plainHTTP: {{ .Values.artifacts.plainHTTP }}
   caSecretName: {{ .Values.artifacts.caSecretName | quote }}
   credentialsSecretName: {{ .Values.artifacts.credentialsSecretName | quote }}
+  {{- with .Values.artifacts.verification.publicKey }}
+  verification: {publicKey: {{ toJson . }}}
+  {{- end }}
 images:
   trainer: {{ include "llmos.image" (list . "trainer") | quote }}
   sidecar: {{ include "llmos.image" (list . "sidecar") | quote }}

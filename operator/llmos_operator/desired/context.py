@@ -32,6 +32,8 @@ class Installation:
         kept = {"cache": {"folder": CACHE_FOLDER, "sizeBytes": int(quantity(cache.size_limit) or 0)}} if cache else {}
         return {
             **kept,
+            # Only where it is asked for: a new key in every pod's template would be a rollout.
+            **({"publicKey": key} if (key := artifacts.verification.public_key) else {}),
             "plainHTTP": artifacts.plain_http,
             "caFile": "/etc/llmos/registry-ca/ca.crt" if artifacts.ca_secret_name else None,
             "credentialsFile": "/etc/llmos/registry/config.json" if artifacts.credentials_secret_name else None,

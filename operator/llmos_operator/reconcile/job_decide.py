@@ -40,6 +40,7 @@ from llmos_operator.status.versions import version_status
 __all__ = ["decide"]
 
 REGISTRY_RETRY_S = 30.0
+UNSIGNED_LOOK_S = 60.0
 PENDING_LOOK_S = 10.0
 """A Job without a pod, or a pod without containers, for longer than this is asked about."""
 SLOW_RETRY = timedelta(minutes=10)
@@ -80,6 +81,9 @@ def _judge(observed: JobObserved, now: datetime, installation: Installation) -> 
     if lookup.answer is Answer.Broken:
         message = f"{lookup.message}; restore it in the registry, or {_AGAIN}"
         return _Outcome(Verdict(Reason.ChainBroken, message, is_stalled=True))
+    if lookup.answer is Answer.Unsigned:
+        message = f"{lookup.message}; this goes on by itself when it is signed"
+        return _Outcome(Verdict(reason_or(lookup.reason, Reason.SignatureMissing), message, is_progressing=True, retry_s=UNSIGNED_LOOK_S))
     if lookup.answer is Answer.Unavailable:
         message = f"{lookup.message}; this goes on by itself when the registry answers"
         return _Outcome(Verdict(Reason.RegistryUnavailable, message, is_progressing=True, retry_s=REGISTRY_RETRY_S))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
-from llmos.artifacts import Link, LinkState, Repository, Version, verify_chain_async
+from llmos.artifacts import Link, LinkState, Repository, SignatureProblem, Version, verify_chain_async
 from llmos.errors import LlmosError, PermanentError
 from llmos_operator.api import references_of
 from llmos_operator.cluster import Cache
@@ -29,6 +29,9 @@ class VersionStore(Protocol):
     async def get_version(self, repository: Repository, digest: str) -> Version | None:
         """Return the version with this digest."""
 
+    async def signature_problem(self, repository: Repository, digest: str) -> SignatureProblem | None:
+        """Say why a version does not count as signed; None where it does, or where nobody asks for that."""
+
     async def payload_state(self, repository: Repository, digest: str) -> LinkState:
         """Say whether a manifest and all its blobs are there; where they are not, whether a tombstone says why."""
 
@@ -41,6 +44,8 @@ class Answer(StrEnum):
     Found = "Found"
     Broken = "Broken"
     Unavailable = "Unavailable"
+    Unsigned = "Unsigned"
+    """It is there and whole, and carries no signature that this installation asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class Lookup:
     answer: Answer = Answer.NotAsked
     version: Version | None = None
     message: str = ""
+    reason: str = ""
+    """Of Unsigned: SignatureMissing or SignatureInvalid."""
 
 
 NOT_ASKED: Final = Lookup()
@@ -93,12 +100,16 @@ class RegistryReader:
             if version.provenance.kind != key.kind:
                 return Lookup(Answer.Broken, message=f"{digest or inputs_hash} in {repository} is a {version.provenance.kind}")
             broken = await verify_chain_async(version, lambda link: self._load(key, link))
+            # Of the version itself only: its provenance names all the others by digest.
+            unsigned = None if broken else await self._store.signature_problem(repository, version.digest)
         except PermanentError as error:
             return Lookup(Answer.Broken, message=error.message)
         except LlmosError as error:
             return Lookup(Answer.Unavailable, message=error.message)
         if broken:
             return Lookup(Answer.Broken, message=broken.message)
+        if unsigned:
+            return Lookup(Answer.Unsigned, version, unsigned.message, unsigned.reason)
         if len(self._verified) >= _REMEMBERED:
             self._verified.clear()
         self._verified[(str(key), version.digest)] = version

@@ -14,10 +14,12 @@ from llmos_operator.names import Json, ObjectKey
 from llmos_operator.reconcile.registry import Answer, Lookup, RegistryReader
 from llmos_operator.status import Reason, Verdict
 from llmos_operator.status.conditions import find_condition
+from llmos_operator.status.reasons import reason_or
 
 __all__ = ["Resolved", "resolve"]
 
 REGISTRY_RETRY_S = 30.0
+UNSIGNED_LOOK_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,9 @@ def _from_registry(reference: Reference, key: ObjectKey, digest: str, lookup: Lo
     if lookup.answer is Answer.Unavailable:
         message = f"cannot look up {key} at {digest}: {lookup.message}"
         return Resolved(reference, problem=Verdict(Reason.RegistryUnavailable, message, is_progressing=True, retry_s=REGISTRY_RETRY_S))
+    if lookup.answer is Answer.Unsigned:
+        reason = reason_or(lookup.reason, Reason.SignatureMissing)
+        return Resolved(reference, problem=Verdict(reason, f"{key}: {lookup.message}", is_progressing=True, retry_s=UNSIGNED_LOOK_S))
     if lookup.answer is Answer.Broken:
         return Resolved(reference, problem=Verdict(Reason.ChainBroken, f"{key}: {lookup.message}", is_stalled=True))
     why = f" ({lookup.message})" if lookup.message else ""

@@ -40,6 +40,8 @@ class Reason(StrEnum):
     LabelsPermuted = "LabelsPermuted"
     ChainBroken = "ChainBroken"
     ArtifactMissing = "ArtifactMissing"
+    SignatureMissing = "SignatureMissing"
+    SignatureInvalid = "SignatureInvalid"
     RegistryUnavailable = "RegistryUnavailable"
     Forbidden = "Forbidden"
     NameConflict = "NameConflict"

@@ -110,9 +110,10 @@ class LibraryWorld:
         pushed = registry.push_payload(repository, layers, artifact_type=MODEL_ARTIFACT, config_type=MODEL_CONFIG, config={"of": role})
         return pushed.payload(role, **({"precision": "Float32"} if role == "onnx" else {}))
 
-    def install(self, installation_id: str = "llmos-system/llmos", *, secret: str = "", **settings: Any) -> None:
+    def install(self, installation_id: str = "llmos-system/llmos", *, secret: str = "", public_key: str = "", **settings: Any) -> None:
         """Let there be an operator's configuration."""
         artifacts = {"repository": str(self.root), "plainHTTP": True, "caSecretName": "", "credentialsSecretName": secret}
+        artifacts |= {"verification": {"publicKey": public_key}} if public_key else {}
         configuration = yaml.safe_dump({"installationId": installation_id, "artifacts": artifacts, **settings})
         metadata = {"name": installation_id.replace("/", "-"), "namespace": "llmos-system"}
         self.objects.append({"kind": "ConfigMap", "metadata": metadata, "data": {"operator.yaml": configuration}})

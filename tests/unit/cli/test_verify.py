@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from llmos.artifacts import LinkState, Version, digest_bytes
 from llmos.cli.main import app
 from llmos.errors import ConfigError, DependencyNotReady, NotFoundError
+from tests.unit.artifacts.cosign import new_key, pem_of, sign
 from tests.unit.cli.library_world import NAMESPACE, LibraryWorld
 
 
@@ -130,6 +131,18 @@ def test_the_registrys_secret_is_read_with_the_users_rights(world: LibraryWorld,
     result = verify("model/minilm")
     assert result.exit_code == 0, result.output
     assert "correct horse" not in result.output
+
+
+def test_a_signature_that_is_asked_for_and_not_there_is_exit_code_one(world: LibraryWorld, chain: dict[str, Version]) -> None:
+    key = new_key()
+    world.objects = [item for item in world.objects if item["kind"] != "ConfigMap"]
+    world.install(public_key=pem_of(key))
+    result = verify("model/organ-system")
+    assert result.exit_code == 1
+    assert "the chain holds" in result.output
+    assert "is not signed, and this installation asks for that" in result.output
+    sign(world.memory, world.repository("Model", "organ-system"), chain["model"].digest, key)
+    assert verify("model/organ-system").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from llmos.artifacts import LinkState, Payload, Provenance, Repository, Version, canonical_json, digest_bytes, inputs_hash
+from llmos.artifacts import LinkState, Payload, Provenance, Repository, SignatureProblem, Version, canonical_json, digest_bytes, inputs_hash
 from llmos_operator.api import parse_spec
 from llmos_operator.cluster import Cache
 from llmos_operator.cluster.fake import FakeCluster
@@ -73,6 +73,8 @@ class FakeStore:
         self.states: dict[str, LinkState] = {}
         self.asked: list[str] = []
         self.error: Exception | None = None
+        self.signed: set[str] | None = None
+        """Versions with a signature; None: nobody asks for one."""
 
     def put(self, key: ObjectKey, version: Version) -> Version:
         self.versions[(f"{ROOT}/{key.namespace}/{key.kind.lower()}/{key.name}", version.digest)] = version
@@ -90,6 +92,12 @@ class FakeStore:
     async def payload_state(self, repository: Repository, wanted: str) -> LinkState:
         self._ask(f"state {repository.path} {wanted}")
         return self.states.get(wanted, LinkState.Present)
+
+    async def signature_problem(self, repository: Repository, wanted: str) -> SignatureProblem | None:
+        if self.signed is None:
+            return None
+        self._ask(f"signature {repository.path} {wanted}")
+        return None if wanted in self.signed else SignatureProblem("SignatureMissing", f"{repository}@{wanted} is not signed")
 
     def lose(self, wanted: str, state: LinkState = LinkState.Missing) -> None:
         """Lose a version or a payload; with another state, a tombstone says why."""

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from llmos.artifacts import Registry
 from llmos.errors import EXIT_PERMANENT, EXIT_RETRY
 from llmos.knowledge import Snapshot
-from llmos.runtime import snapshots
+from llmos.runtime import fetch, snapshots
 from llmos.runtime.assets import load_assets
 from llmos.runtime.snapshots import fetch_snapshot, remove_snapshot
 from llmos.workload import load_knowledge_config
-from tests.unit.runtime.conftest import Pod
+from tests.unit.artifacts.cosign import new_key, pem_of, sign
+from tests.unit.runtime.conftest import KNOWLEDGE_REPOSITORY, MODEL_REPOSITORY, Pod
 
 
 def test_model_and_snapshot_lie_where_triton_and_the_sidecar_look(pod: Pod):
@@ -209,3 +211,20 @@ def test_a_removal_that_was_killed_half_way_leaves_nothing_that_is_believed(pod:
 
 def load_first(pod: Pod):
     return load_knowledge_config(pod.paths.active).knowledge[0]
+
+
+def test_where_signatures_are_asked_for_nothing_unsigned_is_fetched(pod: Pod, monkeypatch: pytest.MonkeyPatch):
+    transport = pod.memory.transport()
+    monkeypatch.setattr(fetch, "Registry", lambda access: Registry(access, transport=transport, sleep=lambda _seconds: None))
+    model, knowledge, key = pod.push_model(), pod.push_knowledge(), new_key()
+    pod.configure(model, knowledge)
+    config = json.loads(pod.paths.config.read_text())
+    pod.paths.config.write_text(json.dumps({**config, "artifacts": {"plainHTTP": True, "publicKey": pem_of(key)}}))
+    assert pod.fetch() == EXIT_RETRY
+    assert pod.termination()["reason"] == "SignatureMissing"
+    assert not pod.paths.models.exists()
+    sign(pod.memory, MODEL_REPOSITORY, model.digest, key)
+    assert pod.fetch() == EXIT_RETRY
+    assert f"{KNOWLEDGE_REPOSITORY}@{knowledge.digest} is not signed" in pod.termination()["message"]
+    sign(pod.memory, KNOWLEDGE_REPOSITORY, knowledge.digest, key)
+    assert pod.fetch() == 0
