@@ -56,9 +56,8 @@ def modality_of(task: str) -> str:
 
 def _measured(version: Mapping[str, Any], export: Mapping[str, Any]) -> dict[str, Decimal]:
     """Return all numbers that were measured; those of the very export win over those of the version."""
-    own = {name: value for name, value in export.items() if not isinstance(value, dict | list)}
     found: dict[str, Decimal] = {}
-    for name, value in {**version, **own, **(export.get("measurements") or {})}.items():
+    for name, value in {**version, **export, **(export.get("measurements") or {})}.items():
         if isinstance(value, bool) or not isinstance(value, str | int):
             continue
         try:

@@ -31,7 +31,9 @@ def remember_version(before: list[Json], version: Json | None, task: str, now: d
 
 
 def _headline(version: Json, task: str) -> Json:
-    metric = headline_metric(task)
+    # By what it was judged, where somebody said so; the Job's measurements begin with a small letter.
+    judged = str((version.get("evaluation") or {}).get("metric") or headline_metric(task))
+    metric = judged[:1].lower() + judged[1:]
     first = next((str(item["precision"]) for item in version.get("onnx") or []), "")
     body: Json = {"metadata": {"name": ""}, "spec": {"task": task}, "status": {"version": version}}
     found = candidate_of(body, first).metrics.get(metric)

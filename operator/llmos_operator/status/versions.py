@@ -34,7 +34,14 @@ def _model(version: Version) -> Json:
             precision = payload.attributes.get("precision", "")
             values = _mapping(measured.get(precision))
             shown = {name: values.get(name) for name in _OF_AN_EXPORT} | _evaluated(_mapping(values.get("evaluation")), metric)
-            onnx.append({"precision": precision, **_payload(payload), **{name: str(value) for name, value in shown.items() if value}})
+            onnx.append(
+                {
+                    "precision": precision,
+                    **_payload(payload),
+                    **{name: str(value) for name, value in shown.items() if value},
+                    **_present(measurements=_estimates(_mapping(values.get("evaluation")))),
+                }
+            )
     facts = {name: evaluation[name] for name in ("digest", "items", "calibrationItems", "metric") if name in evaluation}
     return _present(
         weights=_weights(version.provenance.payload("weights")),
@@ -57,6 +64,11 @@ def _evaluated(values: Mapping[str, Any], metric: str) -> Json:
     key = metric[:1].lower() + metric[1:]
     found = {f"metric{end}": values.get(f"{key}{end}") for end in ("", "Low", "High")} if metric else {}
     return {**found, "calibrationError": values.get("calibrationError")}
+
+
+def _estimates(values: Mapping[str, Any]) -> Json:
+    """Return every metric of an export, without the ends of its interval: what selectors compare."""
+    return {name: value for name, value in values.items() if isinstance(value, str) and not name.endswith(("Low", "High"))}
 
 
 def _refused(found: Any) -> list[Json]:

@@ -304,6 +304,7 @@ async def test_what_was_refused_is_named_with_its_number_and_what_passed_has_its
     assert version["evaluation"] == {"digest": digest("e"), "items": 1663, "calibrationItems": 839, "metric": "Accuracy"}
     shown = {name: version["onnx"][0][name] for name in ("metric", "metricLow", "metricHigh", "calibrationError")}
     assert shown == {"metric": "0.8000", "metricLow": "0.7800", "metricHigh": "0.8200", "calibrationError": "0.0210"}
+    assert version["onnx"][0]["measurements"] == {"accuracy": "0.8000", "calibrationError": "0.0210"}
 
 
 async def test_a_failed_gate_stalls_with_the_number_and_what_was_there_before_stays(world: World) -> None:

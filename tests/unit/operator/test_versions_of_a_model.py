@@ -37,6 +37,14 @@ async def test_one_that_comes_back_is_the_first_again_and_stands_once(world: Wor
     assert [item["digest"] for item in world.status(key)["versions"]] == [first, second]
 
 
+async def test_the_headline_is_the_metric_a_model_is_judged_by(world: World) -> None:
+    key = world.add("Model", "minilm", with_tokens(8))
+    measured = {"Float32": {"evaluation": {"macroF1": "0.7", "macroF1Low": "0.6", "accuracy": "0.8"}}}
+    world.publish(key, accuracy="0.1", evaluation={"metric": "MacroF1"}, onnx=measured)
+    await world.settle(key)
+    assert {name: world.status(key)["versions"][0][name] for name in ("metric", "value")} == {"metric": "macroF1", "value": "0.7"}
+
+
 def test_nothing_is_remembered_of_nothing_and_a_memory_is_kept_while_there_is_none(world: World) -> None:
     assert remember_version([], None, "TextClassification", world.clock.now()) is None
     before = [{"digest": "sha256:x", "time": "2026-01-01T00:00:00Z"}]
