@@ -54,6 +54,17 @@ class Task(StrEnum):
     MASKED_LM = "MaskedLM"
     """Text with masked tokens to one score for each token of the vocabulary at each place."""
 
+    TEXT_GENERATION = "TextGeneration"
+    """Text to the text that goes on from it, token by token."""
+
+    SUMMARIZATION = "Summarization"
+    """Text to a shorter one: generation after an instruction that travels with the model."""
+
+    @property
+    def is_generative(self) -> bool:
+        """Whether it writes token by token, which ONNX Runtime GenAI runs."""
+        return self in (Task.TEXT_GENERATION, Task.SUMMARIZATION)
+
     @property
     def has_labels(self) -> bool:
         """Whether the columns of its output are labels with ids."""
@@ -165,7 +176,7 @@ class FormatSpec(SpecPart):
 class OnnxSpec(SpecPart):
     """How the export is made and what it must hold."""
 
-    precisions: Annotated[tuple[Literal["Float32"], ...], Field(min_length=1, max_length=4)] = ("Float32",)
+    precisions: Annotated[tuple[Literal["Float32", "Int4"], ...], Field(min_length=1, max_length=4)] = ("Float32",)
     maximum_difference: Annotated[Decimals, Field(ge=0)] = Decimal("0.001")
     """Largest absolute difference of any output number between the export and torch."""
 
@@ -190,6 +201,12 @@ class ModelSpec(SpecPart):
             raise ValueError(
                 "must not set evaluation.dataset.trainingJob unless source is trainingJob: only such a model has held-out items"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_precisions(self) -> Self:
+        if not self.task.is_generative and "Int4" in self.onnx.precisions:
+            raise ValueError("must set Int4 in onnx.precisions only with a task that generates text")
         return self
 
     @model_validator(mode="after")

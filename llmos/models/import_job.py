@@ -6,7 +6,7 @@ content that is not in the hashed spec or in the parents.
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,8 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
         labels = read_labels(folder) if spec.task.has_labels else ()
         evaluated = _prepare_evaluation(config, spec, labels, registry, reporter)
         _plan(config, spec, reporter, folder)
+        if spec.task.is_generative:
+            return _import_generator(config, spec, registry, reporter, folder=folder, weights=weights, carried=carried)
         # Imported late: a wrong hash or name should fail in a second, not after torch was loaded.
         from llmos.models.loading import load_network
         from llmos.models.onnx_export import export_onnx
@@ -73,7 +75,7 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
             judge.check()
             measurements |= judge.describe()
             measurements["evaluation"]["report"] = judge.push_report(registry, config.target.repository)
-    measurements |= {f"{phase.lower()}Seconds": f"{seconds:.1f}" for phase, seconds in reporter.phase_seconds().items()}
+    measurements |= _phase_seconds(reporter)
     worst = max(measurements["onnx"].values(), key=lambda values: float(values["maximumDifference"]))["maximumDifference"]
     return Result(
         payloads=payloads,
@@ -81,6 +83,32 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
         tools=tool_versions("torch", "transformers", "onnx", "onnxscript", *tools_of(spec.format)),
         measurements=measurements,
     )
+
+
+def _import_generator(
+    config: JobConfig,
+    spec: ModelSpec,
+    registry: Registry,
+    reporter: Reporter,
+    *,
+    folder: Path,
+    weights: Payload,
+    carried: Mapping[str, Any],
+) -> Result:
+    """Models that write token by token are built by another tool, and measured otherwise."""
+    from llmos.models.generation.job import import_generator
+
+    payloads, measurements, message = import_generator(config, spec, registry, reporter, folder=folder, weights=weights)
+    return Result(
+        payloads=[weights, *payloads],
+        message=message,
+        tools=tool_versions("torch", "transformers", "onnxruntime-genai", "onnxruntime", "onnx", *tools_of(spec.format)),
+        measurements={**carried, **measurements, **_phase_seconds(reporter)},
+    )
+
+
+def _phase_seconds(reporter: Reporter) -> Mapping[str, str]:
+    return {f"{phase.lower()}Seconds": f"{seconds:.1f}" for phase, seconds in reporter.phase_seconds().items()}
 
 
 def tool_versions(*names: str) -> dict[str, str]:

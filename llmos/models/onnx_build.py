@@ -3,15 +3,14 @@
 This is where a bad export is refused, with the number and the bound it broke. Must not: talk to a registry.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_UP, Decimal
 from pathlib import Path
 from typing import Any, Final
 
 from llmos.errors import PermanentError
 from llmos.models.config import OnnxSpec
+from llmos.models.decimal_text import bound_text
 from llmos.models.labels import Label
 from llmos.models.network import Network
 from llmos.models.onnx_compare import compare, measure_invariance, measure_latency, open_session
@@ -65,7 +64,7 @@ def build_onnx(
     comparison = compare(network, session, network.choose_shapes(spec.maximum_tokens))
     if not comparison.is_within(bound):
         raise PermanentError(
-            f"the {precision} export differs from torch by {_text(comparison.maximum)}, and spec.onnx.maximumDifference allows "
+            f"the {precision} export differs from torch by {bound_text(comparison.maximum)}, and spec.onnx.maximumDifference allows "
             f"{spec.maximum_difference}; raise it only if answers that far apart are the same to you",
             reason="ExportDiffers",
         )
@@ -73,10 +72,10 @@ def build_onnx(
     batch_difference, padding_difference = measure_invariance(network, session, maximum_tokens=spec.maximum_tokens)
     tokens = min(_LATENCY_TOKENS, spec.maximum_tokens)
     measurements = {
-        "maximumDifference": _text(comparison.maximum),
-        "differences": {f"{batch}x{length}": _text(value) for (batch, length), value in comparison.differences.items()},
-        "batchDifference": _text(batch_difference),
-        "paddingDifference": _text(padding_difference),
+        "maximumDifference": bound_text(comparison.maximum),
+        "differences": {f"{batch}x{length}": bound_text(value) for (batch, length), value in comparison.differences.items()},
+        "batchDifference": bound_text(batch_difference),
+        "paddingDifference": bound_text(padding_difference),
         "latencyTokens": tokens,
         "p50MillisecondsBatch1": f"{measure_latency(network, session, batch=1, tokens=tokens):.2f}",
         "p50MillisecondsBatch8": f"{measure_latency(network, session, batch=8, tokens=tokens):.2f}",
@@ -92,11 +91,3 @@ def build_onnx(
     )
     network.write_assets(folder, maximum_length=spec.maximum_tokens)
     return BuiltOnnx(folder, measurements)
-
-
-def _text(value: float) -> str:
-    """Write a measured bound with two significant digits, without an exponent and never below the value itself."""
-    if value == 0 or not math.isfinite(value):
-        return "0" if value == 0 else str(value)
-    exact = Decimal(value)
-    return format(exact.quantize(Decimal(1).scaleb(exact.adjusted() - 1), rounding=ROUND_UP), "f")

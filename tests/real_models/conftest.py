@@ -1,6 +1,5 @@
 """A registry on loopback for real imports, and files that several tests share."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from llmos.workload import run
 from tests.real_models import packages
 from tests.unit.artifacts.memory_registry import MemoryRegistry
 from tests.unit.models.http_registry import serve_folder, serve_registry
-from tests.unit.models.jobs import Pods
+from tests.unit.models.jobs import Pods, http_files
 
 # Before anything imports torch: on a machine that others use, too, spinning threads cost more than they compute.
 wait_passively()
@@ -47,11 +46,7 @@ def import_folder(import_model: Import) -> Import:
 
     def run_import(name: str, folder: Path, **spec: Any) -> Any:
         with serve_folder(folder) as url:
-            files = [
-                {"url": f"{url}/{path.name}", "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "path": path.name}
-                for path in sorted(folder.iterdir())
-            ]
-            return import_model(name, {"source": {"http": {"files": files}}, **spec})
+            return import_model(name, {"source": {"http": {"files": http_files(folder, url)}}, **spec})
 
     return run_import
 

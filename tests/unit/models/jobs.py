@@ -85,3 +85,11 @@ def http_source(folder: Path, address: str) -> dict[str, Any]:
         for path in sorted(folder.iterdir())
     ]
     return {"http": {"files": files}}
+
+
+def http_files(folder: Path, url: str) -> list[dict[str, str]]:
+    """The files of a served folder, as a source of kind `http` names them."""
+    return [
+        {"url": f"{url}/{path.name}", "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "path": path.name}
+        for path in sorted(folder.iterdir())
+    ]
