@@ -15,6 +15,7 @@ from llmos.models.config import (
     ModelSpec,
     OciSource,
     OnnxSpec,
+    Precision,
     PvcSource,
     PythonPackageSource,
     S3FileSource,
@@ -37,8 +38,10 @@ from llmos.models.sources import (
 from llmos.models.tensors import TensorSpec
 
 if TYPE_CHECKING:
+    from llmos.models.measure.comparison import Comparison, compare
+    from llmos.models.measure.invariance import measure_invariance
+    from llmos.models.measure.latency import measure_latency
     from llmos.models.network import Network
-    from llmos.models.onnx_compare import Comparison, compare, measure_invariance, measure_latency
     from llmos.models.onnx_export import export_onnx
     from llmos.models.text_network import TextNetwork
 
@@ -52,6 +55,7 @@ __all__ = [
     "Network",
     "OciSource",
     "OnnxSpec",
+    "Precision",
     "PvcSource",
     "PythonPackageSource",
     "S3FileSource",
@@ -81,13 +85,13 @@ __all__ = [
 ]
 
 _HEAVY = {
-    "Comparison": "onnx_compare",
+    "Comparison": "measure.comparison",
     "Network": "network",
     "TextNetwork": "text_network",
-    "compare": "onnx_compare",
+    "compare": "measure.comparison",
     "export_onnx": "onnx_export",
-    "measure_invariance": "onnx_compare",
-    "measure_latency": "onnx_compare",
+    "measure_invariance": "measure.invariance",
+    "measure_latency": "measure.latency",
 }
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "ModelSpec",
     "OciSource",
     "OnnxSpec",
+    "Precision",
     "PvcSource",
     "PythonPackageSource",
     "S3FileSource",
@@ -69,6 +70,35 @@ class Task(StrEnum):
     def has_labels(self) -> bool:
         """Whether the columns of its output are labels with ids."""
         return self in (Task.TEXT_CLASSIFICATION, Task.TOKEN_CLASSIFICATION, Task.SEQUENCE_PAIR)
+
+
+class Precision(StrEnum):
+    """A number format of an export."""
+
+    FLOAT32 = "Float32"
+    """As torch computed it."""
+
+    FLOAT16 = "Float16"
+    """Two bytes a number."""
+
+    BFLOAT16 = "BFloat16"
+    """Two bytes a number, with the range of Float32 and eight bits of precision."""
+
+    INT8_DYNAMIC = "Int8Dynamic"
+    """Weights in eight bits, activations rounded to eight while it runs, each row by its own scale."""
+
+    INT4 = "Int4"
+    """Weights of matrices in four bits, in blocks of 32, each with a scale; only of models that generate."""
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether numbers are rounded so far that only a metric can say what that costs."""
+        return self in (Precision.INT8_DYNAMIC, Precision.INT4)
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether it can only be made with real inputs."""
+        return False
 
 
 class HttpFileSource(SpecPart):
@@ -176,9 +206,9 @@ class FormatSpec(SpecPart):
 class OnnxSpec(SpecPart):
     """How the export is made and what it must hold."""
 
-    precisions: Annotated[tuple[Literal["Float32", "Int4"], ...], Field(min_length=1, max_length=4)] = ("Float32",)
+    precisions: Annotated[tuple[Precision, ...], Field(min_length=1, max_length=8)] = (Precision.FLOAT32,)
     maximum_difference: Annotated[Decimals, Field(ge=0)] = Decimal("0.001")
-    """Largest absolute difference of any output number between the export and torch."""
+    """Largest absolute difference of any output number between Float32 and torch, and of a row alone and in a batch."""
 
     maximum_tokens: Annotated[int, Field(ge=8, le=8192)] = 256
     """Longer inputs are cut."""
@@ -205,8 +235,10 @@ class ModelSpec(SpecPart):
 
     @model_validator(mode="after")
     def _check_precisions(self) -> Self:
-        if not self.task.is_generative and "Int4" in self.onnx.precisions:
+        if not self.task.is_generative and Precision.INT4 in self.onnx.precisions:
             raise ValueError("must set Int4 in onnx.precisions only with a task that generates text")
+        if self.task.is_generative and set(self.onnx.precisions) - {Precision.FLOAT32, Precision.INT4}:
+            raise ValueError("must set only Float32 and Int4 in onnx.precisions with a task that generates text")
         return self
 
     @model_validator(mode="after")

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmos.artifacts import MODEL_ARTIFACT, MODEL_CONFIG, Payload, Registry
+from llmos.errors import PermanentError
 from llmos.models.compute import wait_passively
-from llmos.models.config import ModelSpec, parse_model_spec
+from llmos.models.config import ModelSpec, Precision, parse_model_spec
 from llmos.models.evaluation.prepare import EvaluationSet, prepare_evaluation
 from llmos.models.folder import build_model_config, folder_layers
 from llmos.models.formats import tools_of
 from llmos.models.labels import Label, label_measurements, read_labels
 from llmos.models.plan import Available, check_plan, plan_import
+from llmos.models.precisions.rules import choose_precision
 from llmos.models.weights import take_weights
 from llmos.workload import JobConfig, Reporter, Result, run_job
 
@@ -61,8 +63,18 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
         reporter.progress("Export", 0, "torch to ONNX")
         exported = export_onnx(network, _new_folder(config.scratch / "exported") / "model.onnx", maximum_tokens=spec.onnx.maximum_tokens)
         judge = _open_judge(config, spec, reporter, network=network, labels=labels, evaluated=evaluated)
+        unsupported: dict[str, PermanentError] = {}
         for precision in spec.onnx.precisions:
-            built = _build(config, spec, reporter, network=network, exported=exported, labels=labels, precision=precision, weights=weights)
+            try:
+                built = _build(
+                    config, spec, reporter, network=network, exported=exported, labels=labels, precision=precision, weights=weights
+                )
+            except PermanentError as error:
+                if error.reason != "PrecisionUnsupported":
+                    raise
+                _log.warning("%s is refused: %s", precision, error)
+                unsupported[precision] = error
+                continue
             measurements["onnx"][precision] = dict(built.measurements)
             if judge:
                 measured = judge.judge(precision, built.folder, built.measurements)
@@ -71,16 +83,23 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
                     _log.warning("%s is refused: %s", precision, measured.decision)
                     continue
             payloads.append(_push(config, registry, reporter, built.folder, precision))
+        if len(unsupported) == len(spec.onnx.precisions):
+            raise next(iter(unsupported.values()))
         if judge:
             judge.check()
-            measurements |= judge.describe()
+        measurements |= _choose(spec, measurements["onnx"], payloads)
+        if judge:
+            measurements |= judge.describe(measurements["precision"])
             measurements["evaluation"]["report"] = judge.push_report(registry, config.target.repository)
+    if unsupported:
+        refused = [{"precision": name, "reason": error.reason, "message": str(error)[:1024]} for name, error in unsupported.items()]
+        measurements["refused"] = [*refused, *measurements.get("refused", [])]
     measurements |= _phase_seconds(reporter)
     worst = max(measurements["onnx"].values(), key=lambda values: float(values["maximumDifference"]))["maximumDifference"]
     return Result(
         payloads=payloads,
         message=f"{num_parameters:,} parameters imported; the ONNX export differs from torch by at most {worst}",
-        tools=tool_versions("torch", "transformers", "onnx", "onnxscript", *tools_of(spec.format)),
+        tools=tool_versions("torch", "transformers", "onnx", "onnxscript", *tools_of(spec.format), *_tools_of(spec.onnx.precisions)),
         measurements=measurements,
     )
 
@@ -114,6 +133,20 @@ def _phase_seconds(reporter: Reporter) -> Mapping[str, str]:
 def tool_versions(*names: str) -> dict[str, str]:
     """Return the versions of installed packages, without the build tag that tells a CPU build from a CUDA one."""
     return {name: version(name).partition("+")[0] for name in names}
+
+
+def _tools_of(precisions: Sequence[Precision]) -> tuple[str, ...]:
+    """Return what else decided the bytes: ONNX Runtime's tools make Float16, and it runs the graph before Int8Dynamic is made."""
+    return () if set(precisions) == {Precision.FLOAT32} else ("onnxruntime", "numpy")
+
+
+def _choose(spec: ModelSpec, measured: Mapping[str, Mapping[str, Any]], payloads: Sequence[Payload]) -> dict[str, str]:
+    """Return which precision a service serves that names none, and why."""
+    pushed = [payload.attributes["precision"] for payload in payloads if payload.role == "onnx"]
+    is_gated = spec.evaluation is not None and spec.evaluation.bounds_answers
+    chosen = choose_precision(measured, passed=pushed if is_gated else None)
+    assert chosen is not None, "an import ends before this where nothing passed"
+    return {"precision": str(chosen.precision), "precisionReason": chosen.reason}
 
 
 def _plan(config: JobConfig, spec: ModelSpec, reporter: Reporter, folder: Path) -> None:

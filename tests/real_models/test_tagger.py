@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from llmos.knowledge import Snapshot
 from llmos.models import read_labels
-from llmos.models.onnx_compare import open_session
+from llmos.models.measure.session import open_session
 from llmos.models.spans import Scheme, decode_spans
 from tests.real_models import packages
 from tests.real_models.conftest import Import

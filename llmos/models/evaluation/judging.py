@@ -15,8 +15,9 @@ from llmos.models.evaluation.prepare import EvaluationSet
 from llmos.models.evaluation.report import report_layers, write_report
 from llmos.models.gate import Failed, Passed, Undecided
 from llmos.models.labels import Label
+from llmos.models.measure.comparison import run_torch
+from llmos.models.measure.session import open_session
 from llmos.models.network import Network
-from llmos.models.onnx_compare import open_session, run_torch
 
 __all__ = ["Judge"]
 
@@ -107,9 +108,9 @@ class Judge:
         )
         return pushed.digest
 
-    def describe(self) -> dict[str, Any]:
-        """Return what belongs at the top of a version's measurements: the numbers of the first export that passed, and the set's facts."""
-        chosen = next(item for item in self._measured if isinstance(item.decision, Passed))
+    def describe(self, precision: str) -> dict[str, Any]:
+        """Return what belongs at the top of a version's measurements: the numbers of the chosen precision, and the set's facts."""
+        chosen = next(item for item in self._measured if item.precision == precision)
         flat: dict[str, Any] = {name: value for name, value in chosen.document.items() if isinstance(value, str) and name != "gate"}
         refused = self.refusals()
         return {**flat, "evaluation": self._evaluator.describe_source(), **({"refused": refused} if refused else {})}

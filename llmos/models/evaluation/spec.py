@@ -104,6 +104,11 @@ class EvaluationSpec(SpecPart):
 
     slices: Annotated[tuple[SliceBound, ...], Field(max_length=8)] = ()
 
+    @property
+    def bounds_answers(self) -> bool:
+        """Whether an export can be refused for what it answers."""
+        return self.minimum is not None or self.maximum_drop is not None or bool(self.slices)
+
     @model_validator(mode="after")
     def _check_slices(self) -> Self:
         known = self.dataset.file.slice_columns if self.dataset.file else ()

@@ -39,7 +39,7 @@ class ModelSelector(Part):
     preference: Literal["Accuracy", "Latency", "Size", "Balanced"] = "Accuracy"
     update: Literal["Automatic", "Manual"] = "Manual"
 
-    def digest(self, precision: str) -> str:
+    def digest(self, precision: str | None) -> str:
         """Return what tells whether another selection was asked for than the one that was made."""
         asked: Json = {name: value for name, value in self.to_json().items() if name != "update"}
         return digest_bytes(canonical_json({"selector": asked, "precision": precision}))

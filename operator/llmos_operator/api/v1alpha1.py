@@ -298,7 +298,7 @@ class InferenceServiceSpec(Spec):
     """`InferenceService`."""
 
     model: ModelChoice
-    precision: str = "Float32"
+    precision: str | None = None
     knowledge: tuple[Followed, ...] = ()
     replicas: int = 1
     autoscaling: Autoscaling | None = None

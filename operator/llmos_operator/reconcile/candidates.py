@@ -3,7 +3,7 @@
 Pure. Must not: judge. What is not said stays unknown; nothing is guessed but the modality, which follows from the task.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -11,25 +11,26 @@ from llmos_operator.names import Json
 from llmos_operator.reconcile.selection import Candidate
 from llmos_operator.status.conditions import find_condition
 
-__all__ = ["candidate_of"]
+__all__ = ["candidate_of", "served_precision"]
 
 LATENCY: Final = "p50MillisecondsBatch1"
 _MODALITIES: Final = (("Image", "Image"), ("Audio", "Audio"), ("Speech", "Audio"))
 
 
-def candidate_of(body: Json, precision: str, *, incumbent: str = "") -> Candidate:
+def candidate_of(body: Json, precision: str | None, *, incumbent: str = "") -> Candidate:
     """Return a Model as a candidate.
 
     Args:
         body: the custom resource.
-        precision: the export that would be served; empty for the weights.
+        precision: the export that would be served; None for the one the version has chosen, empty for the weights.
         incumbent: the name of the Model that is in use; while it makes its next version it still counts as ready.
     """
     spec, status, metadata = body["spec"], body.get("status") or {}, body["metadata"]
     version = status.get("version") or {}
     ready = find_condition(status.get("conditions") or [], "Ready") or {}
     exports = {str(item.get("precision")): item for item in version.get("onnx") or []}
-    used = exports.get(precision, {}) if precision else version.get("weights") or {}
+    served = served_precision(tuple(exports), version.get("precision")) if precision is None else precision
+    used = exports.get(served, {}) if served else version.get("weights") or {}
     measured = _measured(version.get("measurements") or {}, used)
     card = spec.get("card") or {}
     ids = version.get("labelIds")
@@ -47,6 +48,16 @@ def candidate_of(body: Json, precision: str, *, incumbent: str = "") -> Candidat
         latency_milliseconds=measured.get(LATENCY),
         metrics=measured,
     )
+
+
+def served_precision(precisions: Sequence[str], chosen: str | None) -> str:
+    """Return what is served of a version where nobody names a precision; empty where it has none.
+
+    Args:
+        precisions: what the version has.
+        chosen: what its Job chose; versions of before chose nothing, and meant Float32.
+    """
+    return chosen or ("Float32" if "Float32" in precisions else next(iter(precisions), ""))
 
 
 def modality_of(task: str) -> str:

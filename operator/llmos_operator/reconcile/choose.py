@@ -65,11 +65,11 @@ class Chosen:
         return str(self.document.get("digest", ""))
 
 
-def choose(selector: ModelSelector, ground: Ground, *, precision: str = "", is_once: bool = False) -> Chosen:
+def choose(selector: ModelSelector, ground: Ground, *, precision: str | None = "", is_once: bool = False) -> Chosen:
     """Return what a selector stands for.
 
     Args:
-        precision: the export that is served; empty for weights.
+        precision: the export that is served; None for the one each version has chosen, empty for weights.
         is_once: whether the first decision is the last, whatever `update` says.
     """
     digest = selector.digest(precision)
@@ -77,7 +77,7 @@ def choose(selector: ModelSelector, ground: Ground, *, precision: str = "", is_o
     if standing and (is_once or selector.update == "Manual"):
         return Chosen(standing, note="" if is_once else _note(standing, ground))
     in_use = str(standing["name"]) if standing else ""
-    wanted = Wanted(selector, precision, selector.metric or headline_metric(selector.task))
+    wanted = Wanted(selector, precision or "", selector.metric or headline_metric(selector.task))
     found = select(ground.candidates(in_use), wanted)
     if found.chosen:
         return Chosen(_document(found, digest))

@@ -34,7 +34,6 @@ def _headline(version: Json, task: str) -> Json:
     # By what it was judged, where somebody said so; the Job's measurements begin with a small letter.
     judged = str((version.get("evaluation") or {}).get("metric") or headline_metric(task))
     metric = judged[:1].lower() + judged[1:]
-    first = next((str(item["precision"]) for item in version.get("onnx") or []), "")
     body: Json = {"metadata": {"name": ""}, "spec": {"task": task}, "status": {"version": version}}
-    found = candidate_of(body, first).metrics.get(metric)
+    found = candidate_of(body, None).metrics.get(metric)
     return {"metric": metric, "value": str(found)} if found is not None else {}

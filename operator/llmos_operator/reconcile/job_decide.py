@@ -140,6 +140,8 @@ def _ready(observed: JobObserved, version: Json | None) -> _Outcome:
     actions = tuple(_delete(other) for other in observed.jobs if job is None or other is not job)
     noun = "snapshot" if kind == "KnowledgeBase" else "version"
     message = f"{noun} {digest} is in the registry" + (" (pinned)" if observed.pinned else "")
+    if version and version.get("precision"):
+        message += f"; {version['precision']} is served where a service names none: {version.get('precisionReason', '')}"
     if refused := (version or {}).get("refused"):
         message += "; refused, and so not in it: " + ", ".join(f"{item['precision']} ({item['reason']})" for item in refused)
     changes = _live_changes(observed, job)

@@ -99,7 +99,7 @@ class Observer:
         reports = self._reports.active(subject.key, subject.uid)
         return ServiceObserved(subject, spec, resolved, children, pods, reports, told, tolerated=tolerated, chosen=chosen)
 
-    def _ground(self, subject: Subject, live: tuple[str, str] | None, precision: str = "") -> Ground:
+    def _ground(self, subject: Subject, live: tuple[str, str] | None, precision: str | None = "") -> Ground:
         namespace = subject.key.namespace
         return Ground(
             before=subject.status.get("selection"),

@@ -11,6 +11,7 @@ from llmos_operator.api import Reference
 from llmos_operator.cluster import Cache
 from llmos_operator.desired import Source
 from llmos_operator.names import Json, ObjectKey
+from llmos_operator.reconcile.candidates import served_precision
 from llmos_operator.reconcile.registry import Answer, Lookup, RegistryReader
 from llmos_operator.status import Reason, Verdict
 from llmos_operator.status.conditions import find_condition
@@ -34,6 +35,9 @@ class Resolved:
 
     precisions: tuple[str, ...] | None = None
     """What a Model's version has; None where nobody says."""
+
+    precision: str = ""
+    """Which of them its version has chosen; empty where nobody says."""
 
     def to_json(self) -> Json:
         """Return the entry of `status.resolved`; only with a source."""
@@ -79,13 +83,16 @@ def _current(body: Json) -> Json | None:
 def _from_object(reference: Reference, key: ObjectKey, body: Json, current: Json, registry: RegistryReader) -> Resolved:
     precisions = tuple(item["precision"] for item in current.get("onnx", []))
     source = Source(str(registry.repository(key)), current["digest"])
-    return Resolved(reference, source, task=body["spec"].get("task", ""), precisions=precisions)
+    precision = served_precision(precisions, current.get("precision"))
+    return Resolved(reference, source, task=body["spec"].get("task", ""), precisions=precisions, precision=precision)
 
 
 def _from_registry(reference: Reference, key: ObjectKey, digest: str, lookup: Lookup, registry: RegistryReader) -> Resolved:
     if lookup.answer is Answer.Found and lookup.version:
-        source = Source(str(registry.repository(key)), digest)
-        return Resolved(reference, source, task=str(lookup.version.provenance.spec.get("task", "")), precisions=_precisions(lookup.version))
+        version, precisions = lookup.version, _precisions(lookup.version)
+        precision = served_precision(precisions, version.measurements.get("precision"))
+        task = str(version.provenance.spec.get("task", ""))
+        return Resolved(reference, Source(str(registry.repository(key)), digest), task=task, precisions=precisions, precision=precision)
     if lookup.answer is Answer.Unavailable:
         message = f"cannot look up {key} at {digest}: {lookup.message}"
         return Resolved(reference, problem=Verdict(Reason.RegistryUnavailable, message, is_progressing=True, retry_s=REGISTRY_RETRY_S))

@@ -3,12 +3,13 @@
 Pure.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from llmos_operator.api import SERVED_TASKS, InferenceServiceSpec
 from llmos_operator.desired import ServiceInputs, Tolerated
-from llmos_operator.names import CHILD_KINDS, KNOWLEDGE_ANNOTATION, Json, ObjectKey
+from llmos_operator.names import CHILD_KINDS, CONFIG_ANNOTATION, KNOWLEDGE_ANNOTATION, Json, ObjectKey
 from llmos_operator.reconcile.choose import Chosen
 from llmos_operator.reconcile.resolve import Resolved
 from llmos_operator.reconcile.subject import Subject
@@ -50,11 +51,20 @@ class ServiceObserved:
                 served = " and ".join(SERVED_TASKS)
                 message = f"Model {item.reference.name} is for {item.task}, which no service answers yet; {served} are served"
                 return Verdict(Reason.TaskNotServed, message, is_stalled=True)
-            if item.reference.role == "model" and item.precisions is not None and self.spec.precision not in item.precisions:
+            if item.reference.role == "model" and item.precisions is not None and self.precision not in item.precisions:
                 has = ", ".join(item.precisions) or "none"
-                message = f"Model {item.reference.name} has no {self.spec.precision} (it has {has}); add it to its spec.onnx.precisions"
+                message = f"Model {item.reference.name} has no {self.precision} (it has {has}); add it to its spec.onnx.precisions"
                 return Verdict(Reason.PrecisionMissing, message, is_stalled=True)
         return None
+
+    @property
+    def precision(self) -> str:
+        """What is served: what the spec says, else what the model's version has chosen, else, where nobody can be asked, what runs."""
+        return self.spec.precision or self.resolved[0].precision or self._live_precision() or "Float32"
+
+    def _live_precision(self) -> str:
+        pod = self.deployment["spec"]["template"]["metadata"].get("annotations", {}) if self.deployment else {}
+        return str(json.loads(pod.get(CONFIG_ANNOTATION, "{}")).get("model", {}).get("precision", ""))
 
     def inputs(self) -> ServiceInputs:
         """Return what the children are built from; only without a problem."""
@@ -62,7 +72,7 @@ class ServiceObserved:
         return ServiceInputs(
             owner=self.subject.key,
             uid=self.subject.uid,
-            spec=self.spec,
+            spec=self.spec.model_copy(update={"precision": self.precision}),
             model=sources[0][1],
             knowledge=tuple(sources[1:]),
             observed_replicas=self._observed_replicas(),

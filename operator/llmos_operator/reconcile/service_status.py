@@ -49,7 +49,7 @@ def _model(observed: ServiceObserved) -> Json | None:
     resolved = observed.resolved[0].source
     if resolved is None or digest != resolved.digest:
         return None
-    return {"name": observed.spec.model.name, "digest": digest, "precision": observed.spec.precision}
+    return {"name": observed.spec.model.name, "digest": digest, "precision": observed.precision}
 
 
 def _snapshots(observed: ServiceObserved) -> tuple[Condition | None, Any]:

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     ResourcesTooSmall = "ResourcesTooSmall"
     ExportFailed = "ExportFailed"
     ExportDiffers = "ExportDiffers"
+    PrecisionUnsupported = "PrecisionUnsupported"
     InvalidDataset = "InvalidDataset"
     EvaluationContaminated = "EvaluationContaminated"
     GateFailed = "GateFailed"

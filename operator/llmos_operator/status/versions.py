@@ -13,7 +13,13 @@ __all__ = ["VERSION_FIELD", "version_status"]
 
 VERSION_FIELD = {"Model": "version", "KnowledgeBase": "snapshot", "TrainingJob": "version"}
 _COUNTS = ("labels", "trainItems", "heldOutItems")
-_OF_AN_EXPORT = ("maximumDifference", "p50MillisecondsBatch1")
+_OF_AN_EXPORT = (
+    *("maximumDifference", "batchDifference", "batchFlipsPercent", "paddingDifference", "paddingFlipsPercent"),
+    *("batching", "batchingReason"),
+    *("p50MillisecondsBatch1", "p95MillisecondsBatch1", "p50MillisecondsBatch8", "p95MillisecondsBatch8"),
+)
+"""Texts, decimals among them."""
+_CHOICE = ("precision", "precisionReason")
 _MOST_LABEL_IDS = 256
 
 
@@ -33,24 +39,32 @@ def _model(version: Version) -> Json:
         if payload.role == "onnx":
             precision = payload.attributes.get("precision", "")
             values = _mapping(measured.get(precision))
-            shown = {name: values.get(name) for name in _OF_AN_EXPORT} | _evaluated(_mapping(values.get("evaluation")), metric)
-            onnx.append(
-                {
-                    "precision": precision,
-                    **_payload(payload),
-                    **{name: str(value) for name, value in shown.items() if value},
-                    **_present(measurements=_estimates(_mapping(values.get("evaluation")))),
-                }
-            )
+            shown = _measured_of_an_export(values) | _evaluated(_mapping(values.get("evaluation")), metric)
+            estimates = _present(measurements=_estimates(_mapping(values.get("evaluation"))))
+            onnx.append({"precision": precision, **_payload(payload), **shown, **estimates})
     facts = {name: evaluation[name] for name in ("digest", "items", "calibrationItems", "metric") if name in evaluation}
     return _present(
         weights=_weights(version.provenance.payload("weights")),
         onnx=onnx,
+        **_choice(version),
         labelIds=_label_ids(version),
         refused=_refused(version.measurements.get("refused")),
         evaluation=facts,
         **_measured(version, _COUNTS[:1]),
     )
+
+
+def _choice(version: Version) -> Json:
+    return {name: str(version.measurements[name])[:512] for name in _CHOICE if version.measurements.get(name)}
+
+
+def _measured_of_an_export(values: Mapping[str, Any]) -> Json:
+    found: Json = {name: str(values[name]) for name in _OF_AN_EXPORT if values.get(name)}
+    if isinstance(memory := values.get("peakMemoryBytes"), int):
+        found["peakMemoryBytes"] = memory
+    if isinstance(features := values.get("cpuFeatures"), list) and features:
+        found["cpuFeatures"] = [str(feature) for feature in features]
+    return found
 
 
 def _label_ids(version: Version) -> list[str]:
@@ -63,7 +77,8 @@ def _evaluated(values: Mapping[str, Any], metric: str) -> Json:
     # As the Job names its measurements: the metric's name with a small first letter.
     key = metric[:1].lower() + metric[1:]
     found = {f"metric{end}": values.get(f"{key}{end}") for end in ("", "Low", "High")} if metric else {}
-    return {**found, "calibrationError": values.get("calibrationError")}
+    found["calibrationError"] = values.get("calibrationError")
+    return {name: str(value) for name, value in found.items() if value}
 
 
 def _estimates(values: Mapping[str, Any]) -> Json:
@@ -116,7 +131,11 @@ def _weights(payload: Payload | None) -> Json:
 def _measured(version: Version, counts: tuple[str, ...]) -> Json:
     """Return the counts under their own names and all flat values as measurements."""
     values = version.measurements
-    flat = {name: value for name, value in values.items() if isinstance(value, str | int) and not isinstance(value, bool)}
+    flat = {
+        name: value
+        for name, value in values.items()
+        if isinstance(value, str | int) and not isinstance(value, bool) and name not in _CHOICE
+    }
     found: dict[str, Any] = {name: int(flat[name]) for name in counts if name in flat}
     return {**found, "measurements": flat}
 

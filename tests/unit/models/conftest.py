@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from llmos.models import Task, TextNetwork, load_network
+from llmos.models import Task, TextNetwork, export_onnx, load_network
 from tests.unit.models.tiny import make_folder
 
 
@@ -26,3 +26,9 @@ def encoder(encoder_folder: Path) -> TextNetwork:
 @pytest.fixture(scope="session")
 def classifier(classifier_folder: Path) -> TextNetwork:
     return load_network(classifier_folder, Task.TEXT_CLASSIFICATION)
+
+
+@pytest.fixture(scope="session")
+def exported(classifier: TextNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The classifier as Float32; an export takes seconds whatever the size."""
+    return export_onnx(classifier, tmp_path_factory.mktemp("exported") / "model.onnx", maximum_tokens=16)

@@ -22,7 +22,7 @@ from llmos.models.evaluation.report import write_report
 from llmos.models.evaluation.spec import EvaluationSpec
 from llmos.models.evaluation.task_metrics import ClassPredictions
 from llmos.models.gate import Failed, Passed, Undecided
-from llmos.models.onnx_compare import run_torch
+from llmos.models.measure.comparison import run_torch
 from tests.unit.models.tiny import WORDS
 
 LABELS = [Label("organ:heart", "Heart"), Label("organ:lung", "Lung"), Label("organ:skin", "Skin")]

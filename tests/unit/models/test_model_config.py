@@ -34,6 +34,10 @@ def test_the_spec_of_the_contract_is_read() -> None:
         ({"source": {"http": {"files": []}}}, "spec.source.http.files: "),
         ({"source": {"http": {"files": [{"url": "ftp://a/b", "sha256": "0" * 64, "path": "b"}]}}}, "spec.source.http.files.0.url: "),
         ({"onnx": {"precisions": ["Int8"]}}, "spec.onnx.precisions.0: .*found 'Int8'"),
+        (
+            {"task": "TextGeneration", "onnx": {"precisions": ["Float16"]}},
+            "spec: must set only Float32 and Int4 in onnx.precisions with a task that generates text",
+        ),
         ({"onnx": {"precisions": ["Int4"]}}, "spec: must set Int4 in onnx.precisions only with a task that generates text"),
         ({"onnx": {"maximumDifference": 0.001}}, "spec.onnx.maximumDifference: must be a decimal number as text"),
         ({"onnx": {"maximumDifference": "NaN"}}, "spec.onnx.maximumDifference: "),

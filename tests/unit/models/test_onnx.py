@@ -17,19 +17,15 @@ from tokenizers import Tokenizer
 
 from llmos.errors import ConfigError, PermanentError
 from llmos.models import Label, OnnxSpec, TextNetwork, compare, export_onnx, measure_invariance
+from llmos.models.measure.comparison import Comparison
+from llmos.models.measure.session import open_session
 from llmos.models.onnx_build import BuiltOnnx, build_onnx
-from llmos.models.onnx_compare import Comparison, open_session
 from llmos.models.onnx_export import EXAMPLE_SHAPE
 from tests.unit.models.tiny import POSITIONS
 
 LABELS = (Label("organ:heart", "Heart"), Label("organ:lung", "Lung"), Label("organ:skin", "Skin"))
 SPEC = OnnxSpec.model_validate({"maximumTokens": 16, "maximumDifference": "0.0001"})
 FACTS = {"Task": "TextClassification"}
-
-
-@pytest.fixture(scope="module")
-def exported(classifier: TextNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_onnx(classifier, tmp_path_factory.mktemp("exported") / "model.onnx", maximum_tokens=SPEC.maximum_tokens)
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +88,10 @@ def test_comparing_at_the_example_shape_or_nowhere_is_refused(classifier: TextNe
 
 
 def test_an_answer_does_not_depend_on_its_neighbours_or_on_padding(classifier: TextNetwork, session: Any) -> None:
-    batch, padding = measure_invariance(classifier, session, maximum_tokens=16)
-    assert max(batch, padding) < 1e-5
+    found = measure_invariance(classifier, session, maximum_tokens=16)
+    assert found.padding is not None
+    assert max(found.batch.difference, found.padding.difference) < 1e-5
+    assert found.batch.flips == found.padding.flips == 0
 
 
 def test_more_tokens_than_the_model_has_positions_are_refused(classifier: TextNetwork, tmp_path: Path) -> None:
