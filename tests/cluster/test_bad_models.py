@@ -58,7 +58,7 @@ def _with_code(folder: Path) -> None:
 
 
 BAD: dict[str, tuple[Callable[[Path], None], str, str]] = {
-    "not-a-number": (_with_nan, "InvalidSource", "not finite"),
+    "not-a-number": (_with_nan, "InvalidSource", "NaN or infinite"),
     "cut": (_cut, "InvalidSource", "not a whole safetensors file"),
     "without-tokenizer": (_without_tokenizer, "InvalidSource", "tokenizer"),
     "pickled": (_pickled, "InvalidSource", "only safetensors are"),

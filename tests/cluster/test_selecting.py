@@ -41,7 +41,7 @@ def test_a_service_takes_the_model_that_fits_and_says_why(shop: World) -> None:
     )["status"]
     assert chosen["selection"]["name"] == "organ-system"
     assert chosen["selection"]["reason"].startswith("the only one that fits: ")
-    assert chosen["model"]["digest"] == (shop.get("Model", "organ-system") or {})["status"]["version"]["digest"]
+    assert chosen["selection"]["digest"] == (shop.get("Model", "organ-system") or {})["status"]["version"]["digest"]
 
 
 def test_a_selector_that_nothing_fits_names_the_nearest_miss(shop: World) -> None:

@@ -47,9 +47,24 @@ class Field:
     schema: Document
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key stands once: PyYAML and the API server keep the last of two, and say nothing of the first."""
+
+
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> Document:
+    keys = [loader.construct_object(key) for key, _ in node.value]  # type: ignore[no-untyped-call]
+    doubled = {key for key in keys if keys.count(key) > 1}
+    if doubled:
+        raise ValueError(f"{node.start_mark}: {sorted(doubled)} stand here twice")
+    return dict(loader.construct_mapping(node, deep=True))
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
 def load_crds() -> dict[str, Document]:
-    """Return the CRDs by kind, as they stand in `crds/`."""
-    documents = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))]
+    """Return the CRDs by kind, as they stand in `crds/`; ValueError if a key stands twice."""
+    documents = [yaml.load(path.read_text(), _StrictLoader) for path in sorted((ROOT / "crds").glob("*.yaml"))]
     return {document["spec"]["names"]["kind"]: document for document in documents}
 
 
