@@ -97,6 +97,10 @@ class _Download:
 
     def _take(self, response: httpx.Response) -> None:
         arrival = self._arrival
+        if response.status_code == 416 and arrival.size:
+            # It has no more bytes than we have, or other bytes than before: only from its beginning can that be told.
+            arrival.restart()
+            raise TransientError(f"{shown(self._url)} does not go on after what it sent before", reason="InvalidSource")
         if response.status_code not in (200, 206):
             raise self._refused(response)
         if arrival.size and not self._continues(response):

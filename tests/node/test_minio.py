@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 import subprocess
 import time
@@ -20,6 +19,7 @@ from obstore.store import S3Store
 from llmos.errors import TransientError
 from llmos.local.settings import LocalSettings
 from llmos.local.toolchain import Toolchain
+from tests.node.servers import free_port, make_certificates
 from tests.unit.workload.s3_behaviour import BUCKET, FILES, S3Behaviour, Store, fetch, filled, found_in
 
 __all__ = ["filled"]
@@ -47,27 +47,6 @@ class Server:
             return httpx.get(f"{self.url}/minio/health/ready", verify=verify, trust_env=False).status_code == 200
         except httpx.TransportError:
             return False
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def make_certificates(folder: Path) -> Path:
-    """Make an authority, and of it the certificate that MinIO shows; return the authority's. (rustls takes no certificate that is both.)"""
-    authority, key, request = folder / "authority.crt", folder / "authority.key", folder / "request"
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=authority", "-keyout", key, "-out", authority)
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=minio", "-keyout", folder / "private.key", "-out", request)
-    (folder / "extensions").write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
-    signing = ["-CA", authority, "-CAkey", key, "-CAcreateserial", "-days", "1", "-extfile", folder / "extensions"]
-    openssl("x509", "-req", "-in", request, *signing, "-out", folder / "public.crt")
-    return authority
-
-
-def openssl(*arguments: str | Path) -> None:
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module", params=["plain", "secured"])

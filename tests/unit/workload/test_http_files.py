@@ -167,6 +167,12 @@ def test_a_server_that_goes_on_elsewhere_than_it_was_asked_is_not_believed(mirro
     assert (fetch(mirror, tmp_path) / "model.safetensors").read_bytes() == WEIGHTS
 
 
+def test_a_server_that_knows_no_more_bytes_is_asked_for_all_of_them(mirror: Mirror, tmp_path: Path) -> None:
+    mirror.statuses = [0, 416]
+    assert (fetch(mirror, tmp_path) / "model.safetensors").read_bytes() == WEIGHTS
+    assert mirror.ranges == ["", f"bytes={len(WEIGHTS) // 2}-", ""]
+
+
 def test_a_file_that_was_replaced_between_two_attempts_comes_from_its_beginning(mirror: Mirror, tmp_path: Path) -> None:
     mirror.statuses, mirror.etags = [0], ['"old"', '"new"']
     assert (fetch(mirror, tmp_path) / "model.safetensors").read_bytes() == WEIGHTS
