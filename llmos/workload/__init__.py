@@ -16,11 +16,12 @@ from llmos.workload.config import (
 from llmos.workload.http_files import HttpFile, fetch_http_files
 from llmos.workload.hugging_face import HuggingFaceRepository, fetch_hugging_face
 from llmos.workload.logs import configure_logging, redact
-from llmos.workload.object_store import S3Folder, fetch_from_s3
+from llmos.workload.object_store import fetch_from_s3
 from llmos.workload.oci_artifact import fetch_oci_artifact
 from llmos.workload.python_package import fetch_python_package
 from llmos.workload.report import Reporter
 from llmos.workload.run import JobMain, Result, run_job
+from llmos.workload.s3_folder import S3Folder
 from llmos.workload.source_secret import SourceSecret
 from llmos.workload.termination import write_termination
 from llmos.workload.volume import fetch_from_volume

@@ -6,19 +6,18 @@ meanwhile.
 """
 
 import os
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from llmos.artifacts import canonical_json
-from llmos.errors import ConfigError, LlmosError, NotFoundError, PermanentError, TransientError
+from llmos.errors import NotFoundError, PermanentError, TransientError
 from llmos.retrying import retry_transient
 from llmos.workload.report import Reporter
+from llmos.workload.s3_folder import S3Folder, explained, replaced
 from llmos.workload.source_secret import SourceSecret
 from llmos.workload.transfer import Arrival, Meter, arriving_folder, folder_digest, place_inside
 
@@ -35,43 +34,12 @@ _MAX_RECORD_BYTES: Final = 32_000
 _PIECE_BYTES: Final = 1 << 20
 _RETRIES: Final = 2
 """Of a single request, by the library; ours come on top."""
-_DEFAULT_REGION: Final = "us-east-1"
 _CREDENTIAL_VARIABLES: Final = (
     "AWS_ACCESS_KEY_ID",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
-_STATUS: Final = re.compile(r"status code: (\d{3})")
-_CODE: Final = re.compile(r"<Code>(\w+)</Code>")
-
-
-@dataclass(frozen=True, slots=True)
-class S3Folder:
-    """What lies below a prefix of a bucket."""
-
-    bucket: str
-    prefix: str = ""
-    """Without a slash at its end; empty: the whole bucket."""
-    endpoint: str = ""
-    """`http(s)://host[:port]`; empty: AWS."""
-    region: str = ""
-    """Empty: what AWS_REGION says, else us-east-1."""
-    files: Mapping[str, str] | None = None
-    """Path below the prefix to SHA-256 in hex; None: whatever a listing finds."""
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
-
-    @property
-    def used_region(self) -> str:
-        """The region that requests are signed for."""
-        return self.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _DEFAULT_REGION
-
-    @property
-    def used_endpoint(self) -> str:
-        """The address that is asked."""
-        return self.endpoint.rstrip("/") or f"https://s3.{self.used_region}.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +149,11 @@ def _choose(store: "S3Store", folder: S3Folder, wanted: Callable[[str], bool]) -
     import obstore
 
     if folder.files is not None:
-        with _explained(folder):
+        with explained(folder):
             return [_object(obstore.head(store, _key(folder, path)), path) for path in sorted(folder.files)]
     found: list[_Object] = []
     listed = 0
-    with _explained(folder):
+    with explained(folder):
         for chunk in obstore.list(store, prefix=folder.prefix or None):
             listed += len(chunk)
             if listed > MAX_LISTED:
@@ -223,10 +191,10 @@ def _bring(store: "S3Store", folder: S3Folder, item: _Object, arrival: Arrival, 
     if item.version:
         # Where the bucket keeps versions; the tag alone would be enough, if all stores kept their word.
         options["version"] = item.version
-    with _explained(folder, item.path):
+    with explained(folder, item.path):
         answer = obstore.get(store, item.key, options=options)  # type: ignore[arg-type]
         if answer.meta["size"] != item.size_bytes:
-            raise _replaced(folder, item.path)
+            raise replaced(folder, item.path)
         for piece in answer.stream(min_chunk_size=_PIECE_BYTES):
             arrival.append(piece)
             meter.tell(arrival.size, item.size_bytes)
@@ -241,44 +209,3 @@ def _check(folder: S3Folder, item: _Object, found: str) -> None:
             f"{item.path} of {folder} must have sha256 {expected} and has {found}; correct s3.files, or ask who changed the object",
             reason="ChecksumMismatch",
         )
-
-
-def _replaced(folder: S3Folder, path: str) -> NotFoundError:
-    # The object that was listed is not there any more: asking for it again within seconds would not bring it back.
-    return NotFoundError(f"{path} of {folder} was replaced while it was read; it is tried again", reason="InvalidSource")
-
-
-@contextmanager
-def _explained(folder: S3Folder, path: str = "") -> Iterator[None]:
-    """Turn the library's errors into ours: one sentence each, and whether trying again can help."""
-    from obstore import exceptions
-
-    what = f"{path} of {folder}" if path else str(folder)
-    try:
-        yield
-    except LlmosError:
-        raise
-    except exceptions.PreconditionError as error:
-        raise _replaced(folder, path) from error
-    except (FileNotFoundError, exceptions.BaseError) as error:
-        raise _meaning(str(error), what, folder) from error
-    except ValueError as error:
-        raise ConfigError(f"s3: {error}", reason="InvalidSpec") from error
-
-
-def _meaning(text: str, what: str, folder: S3Folder) -> LlmosError:
-    """Read a status out of an error's text: the library has classes for some requests and not for others."""
-    status = found.group(1) if (found := _STATUS.search(text)) else ""
-    code = f" ({found.group(1)})" if (found := _CODE.search(text)) else ""
-    where = f"{folder.used_endpoint} answered {status}{code} for {what}"
-    if status == "404":
-        return NotFoundError(f"{where}; copy it there, or correct s3; it is looked for again by itself", reason="InvalidSource")
-    if status in ("401", "403"):
-        # Not permanent: a corrected Secret, or a right that is granted, heals it without a change to any spec.
-        return TransientError(f"{where}: it refuses us; correct the keys in s3.secretName, or what they may read", reason="InvalidSource")
-    if status.startswith(("3", "4")) and status not in ("408", "429"):
-        return PermanentError(f"{where}; correct s3", reason="InvalidSource")
-    if status:
-        return TransientError(where, reason="InvalidSource")
-    first = text.partition("Debug source")[0].strip().splitlines()[0]
-    return TransientError(f"{folder.used_endpoint} cannot be reached for {what}: {first:.300}", reason="InvalidSource")
