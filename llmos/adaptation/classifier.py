@@ -83,7 +83,14 @@ def save_classifier(model: Any, tokenizer: Any, labels: Sequence[Label], folder:
     for name in ("config.json", "tokenizer_config.json"):
         _drop(folder / name, ("_name_or_path", "name_or_path"))
     write_labels(folder, labels)
-    (folder / "README.md").write_text(build_card(title="A text classifier made by LLMOS", facts=facts), encoding="utf-8")
+    card = build_card(
+        title="A text classifier made by LLMOS",
+        facts=facts,
+        task="TextClassification",
+        library="transformers",
+        base_model=facts.get("Base", ""),
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
     return folder
 
 

@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from llmos.cli import cluster, images, retry, sweep, verify, versions
+from llmos.cli import card, cluster, images, retry, sweep, verify, versions
 from llmos.cli.demo import demo
 from llmos.errors import LlmosError
 from llmos.local.progress import console
@@ -27,6 +27,7 @@ app.command("kubectl", context_settings=cluster.PASS_THROUGH)(cluster.kubectl)
 app.command("images")(images.images)
 app.command("demo")(demo)
 app.command("retry")(retry.retry)
+app.command("card")(card.card)
 app.command("sweep")(sweep.sweep)
 app.command("verify")(verify.verify)
 app.command("versions")(versions.versions)

@@ -210,13 +210,13 @@ def _build(
     weights: Payload,
 ) -> "BuiltOnnx":
     """Export one precision."""
-    from llmos.models.onnx_build import build_onnx
+    from llmos.models.onnx_build import MADE_FROM, TASK, build_onnx
 
     facts = {
-        "Task": str(spec.task),
+        TASK: str(spec.task),
         "Precision": precision,
         "Architecture": type(network.model).__name__,
-        "Made from weights": weights.digest,
+        MADE_FROM: weights.digest,
         **({"Weights converted": f"from {spec.format.type}: {weights.attributes['changes']}"} if spec.format else {}),
         "Largest difference allowed": str(spec.onnx.maximum_difference),
         "Longest input": f"{spec.onnx.maximum_tokens} tokens",

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from llmos.models.card import Card, render_card
 from llmos.models.labels import Label, write_labels
 from llmos.models.tensors import TensorSpec
 
@@ -41,10 +42,17 @@ def _describe(tensor: TensorSpec, is_batched: bool) -> str:
     return f'name: "{tensor.name}" data_type: TYPE_{tensor.data_type} dims: [ {", ".join(map(str, dims))} ]'
 
 
-def build_card(*, title: str, facts: Mapping[str, str]) -> str:
-    """Return a model card: what is known for certain, and nothing that changes between two runs."""
-    rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
-    return f"# {title}\n\n| | |\n|---|---|\n{rows}\n"
+def build_card(*, title: str, facts: Mapping[str, str], task: str = "", library: str = "", base_model: str = "") -> str:
+    """Return the card that lies beside the files: what is known for certain, and nothing that changes between two runs.
+
+    What was measured is not in it, for it would be in the payload's digest; `llmos card` writes a card with measurements.
+
+    Args:
+        facts: rows.
+        library: what loads the files.
+        base_model: the digest they were made from.
+    """
+    return render_card(Card(title=title, task=task, library=library, base_model=base_model, facts=facts))
 
 
 def write_preprocessing(folder: Path, document: Mapping[str, Any]) -> None:
