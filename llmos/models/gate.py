@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from llmos.models.evaluation.estimates import Estimate, format_decimal, items_to_decide
-from llmos.models.evaluation.spec import EvaluationSpec
+from llmos.models.evaluation.spec import EvaluationBounds
 
 __all__ = ["Decision", "Doubt", "Failed", "GateMeasurements", "Miss", "Passed", "Undecided", "decide_gate"]
 
@@ -100,8 +100,8 @@ class Undecided:
 Decision = Passed | Failed | Undecided
 
 
-def decide_gate(measurements: GateMeasurements, evaluation: EvaluationSpec) -> Decision:
-    """Hold measurements against the bounds of a spec; without bounds everything passes."""
+def decide_gate(measurements: GateMeasurements, evaluation: EvaluationBounds) -> Decision:
+    """Hold measurements against bounds; without bounds everything passes."""
     verdicts: list[Miss | Doubt | None] = []
     metric = measurements.metric
     if evaluation.minimum is not None:

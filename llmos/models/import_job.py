@@ -169,6 +169,7 @@ def _prepare_evaluation(
         spec.evaluation,
         labels,
         config.scratch / "datasets",
+        task=spec.task,
         registry=registry,
         parent=config.parents.get("trainingJob"),
         reporter=reporter,

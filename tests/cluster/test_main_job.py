@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
+import re
+import subprocess
 import time
 from contextlib import AbstractContextManager
 from typing import Any
@@ -14,7 +17,7 @@ from llmos.cli.demo.ask import ask, forwarded
 from llmos.cli.demo.checks import QUESTION, check_demo
 from llmos.local.cluster import Cluster
 from tests.cluster.installation import Installation
-from tests.cluster.world import EXAMPLE, World, condition, example_documents, is_ready, names
+from tests.cluster.world import EXAMPLE, ROOT, World, condition, example_documents, is_ready, names
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
 
@@ -146,6 +149,37 @@ def test_the_same_weights_from_addresses_are_the_same_payload(demo: World, clust
     ready = demo.until_ready("Model", "mirrored", timeout_s=300)
     assert ready["status"]["version"]["weights"]["digest"] == weights
     demo.run("delete", "model", "mirrored")
+
+
+def test_a_model_below_its_minimum_says_by_how_much_and_is_served_by_nothing(demo: World) -> None:
+    model = _document("Model", "organ-system")
+    model["metadata"]["name"] = "too-good-to-be-true"
+    model["spec"]["evaluation"]["minimum"] = "0.95"
+    service = _document("InferenceService", "phenotype")
+    service["metadata"]["name"] = "waiting"
+    service["spec"]["model"]["name"] = model["metadata"]["name"]
+    demo.apply(model, service)
+    ready = demo.until_reason("Model", "too-good-to-be-true", "GateFailed", timeout_s=300)
+    assert re.search(r"Float32: Accuracy is 0\.\d+ \(0\.\d+ to 0\.\d+\) and must be at least 0\.95: missed by 0\.\d+", ready["message"])
+    failed = demo.get("Model", "too-good-to-be-true") or {}
+    assert condition(failed, "Stalled").get("status") == "True"
+    assert "version" not in failed["status"]
+    assert demo.until_reason("InferenceService", "waiting", "DependencyNotReady", timeout_s=60)
+    assert demo.list("pod", "llmos.dev/inferenceservice=waiting") == []
+    demo.run("delete", "inferenceservice", "waiting")
+    demo.run("delete", "model", "too-good-to-be-true")
+
+
+def test_eval_shows_what_the_model_was_measured_to_be_worth(demo: World) -> None:
+    command = [str(ROOT / ".venv" / "bin" / "llmos"), "eval", "model/organ-system", "-n", demo.namespace, "--output", "json"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    shown = json.loads(found.stdout)
+    version = (demo.get("Model", "organ-system") or {})["status"]["version"]
+    assert shown["digest"] == version["digest"]
+    assert shown["measured"]["accuracy"] == next(item["metric"] for item in version["onnx"] if item["precision"] == shown["precision"])
+    assert sum(row["items"] for row in shown["confusion"]) == version["evaluation"]["items"]
+    assert shown["errors"]
 
 
 def _document(kind: str, name: str) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from llmos.models.datasets.examples import Dataset, Example
 __all__ = ["Columns", "read_csv", "read_jsonl"]
 
 MAX_ROWS: Final = 1_000_000
+MAX_BYTES: Final = 256 << 20
+"""Of the file; a set this large is measured on a sample of it anyway."""
+
 MAX_TEXT: Final = 100_000
 """Characters of one text; longer ones are cut by any model long before."""
 
@@ -86,6 +89,10 @@ def read_csv(path: Path, columns: Columns, *, name: str = "dataset") -> Dataset:
 
 
 def _lines(path: Path, name: str) -> Iterator[tuple[int, str]]:
+    if path.stat().st_size > MAX_BYTES:
+        raise ConfigError(
+            f"{name} has {path.stat().st_size:,} bytes, and at most {MAX_BYTES:,} are read; give a part of it", reason="InvalidDataset"
+        )
     number = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:

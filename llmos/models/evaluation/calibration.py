@@ -34,7 +34,10 @@ class Calibration:
 
     temperature: float
     num_items: int
-    """It was fitted on; 0 where there were too few."""
+    """It was fitted on; 0 where nothing could be fitted: too few items, or a part on which no sureness at all would be best."""
+
+    accuracy: float | None
+    """Share of the calibration part that is right. Far from that of the evaluation part, the two are unlike, and so is what was fitted."""
 
     error: float
     """Expected calibration error, 15 bins of equal width, at that temperature."""
@@ -50,6 +53,7 @@ class Calibration:
         return {
             "temperature": format_decimal(self.temperature),
             "calibrationItems": self.num_items,
+            **({} if self.accuracy is None else {"calibrationAccuracy": format_decimal(self.accuracy)}),
             "calibrationError": format_decimal(self.error),
             "calibrationErrorUnscaled": format_decimal(self.error_before),
             "riskAtCoveragePercent": {str(coverage): format_decimal(risk) for coverage, risk in self.risks.items()},
@@ -58,20 +62,24 @@ class Calibration:
 
 def measure_calibration(fitted_on: ClassPredictions | None, judged_on: ClassPredictions) -> Calibration:
     """Fit on one part and judge on the other."""
-    is_fitted = fitted_on is not None and len(fitted_on.truth_N) >= LEAST_ITEMS
-    temperature = fit_temperature(fitted_on) if fitted_on is not None and is_fitted else 1.0
+    found = fit_temperature(fitted_on) if fitted_on is not None and len(fitted_on.truth_N) >= LEAST_ITEMS else None
+    temperature = found or 1.0
     confidence_N = softmax(judged_on.logits_NL / temperature).max(axis=1)
     return Calibration(
         temperature,
-        len(fitted_on.truth_N) if fitted_on is not None and is_fitted else 0,
+        len(fitted_on.truth_N) if fitted_on is not None and found else 0,
+        float(fitted_on.hits_N.mean()) if fitted_on is not None and len(fitted_on.truth_N) else None,
         calibration_error(confidence_N, judged_on.hits_N),
         calibration_error(softmax(judged_on.logits_NL).max(axis=1), judged_on.hits_N),
         {coverage: risk_at(coverage, confidence_N, judged_on.hits_N) for coverage in COVERAGES},
     )
 
 
-def fit_temperature(predictions: ClassPredictions) -> float:
-    """Return the temperature with the smallest log loss, four decimals; between 0.05 and 20."""
+def fit_temperature(predictions: ClassPredictions) -> float | None:
+    """Return the temperature with the smallest log loss, four decimals; None if it is not between 0.05 and 20.
+
+    Above, the model is no better than guessing there; below, it never errs there. Neither says how sure it may be elsewhere.
+    """
     logits_NL = predictions.logits_NL.astype(np.float64)
     truth_N = logits_NL[np.arange(len(logits_NL)), predictions.truth_N]
 
@@ -80,6 +88,8 @@ def fit_temperature(predictions: ClassPredictions) -> float:
 
     # The loss is convex in one over the temperature, so its slope has one zero.
     low, high = _FLATTEST, _SHARPEST
+    if not slope(low) < 0 < slope(high):
+        return None
     for _ in range(50):
         middle = (low + high) / 2
         low, high = (low, middle) if slope(middle) > 0 else (middle, high)

@@ -73,7 +73,7 @@ class Evaluator:
 
         Raises: ConfigError (InvalidSpec) if the task has not that metric; PermanentError (LabelsPermuted).
         """
-        self.metrics, self.metric = find_metrics(task, evaluated.spec.metric)
+        self.metrics, self.metric = find_metrics(task, evaluated.bounds.metric)
         self.evaluated = evaluated
         self._on_progress = on_progress
         self._columns = {label.id: column for column, label in enumerate(labels)}
@@ -101,7 +101,7 @@ class Evaluator:
         values = {metric.name: metric.measure(predictions) for metric in self.metrics}
         drop = self.metric.measure_drop(self.source, predictions)
         found = GateMeasurements(self.metric.name, values[self.metric.name], drop, latency_ms, slices)
-        decision = decide_gate(found, self.evaluated.spec)
+        decision = decide_gate(found, self.evaluated.bounds)
         document: dict[str, Any] = {
             key: value for metric in self.metrics for key, value in values[metric.name].to_document(metric.key).items()
         }

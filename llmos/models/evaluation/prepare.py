@@ -10,8 +10,10 @@ from typing import Any
 
 from llmos.artifacts import Registry
 from llmos.errors import ConfigError
+from llmos.models.config import Task
 from llmos.models.datasets import (
     Dataset,
+    Example,
     Parts,
     fetch_dataset,
     fetch_training_items,
@@ -19,18 +21,19 @@ from llmos.models.datasets import (
     find_unknown_label,
     split_for_evaluation,
 )
-from llmos.models.evaluation.spec import EvaluationSpec
+from llmos.models.evaluation.spec import EvaluationBounds, EvaluationSpec
+from llmos.models.evaluation.task_metrics import find_metrics
 from llmos.models.labels import Label
 from llmos.workload import ParentRef, Reporter
 
-__all__ = ["EvaluationSet", "check_contamination", "check_labels", "prepare_evaluation"]
+__all__ = ["EvaluationSet", "check_contamination", "check_labels", "prepare_evaluation", "split_dataset"]
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSet:
     """What a model is measured on."""
 
-    spec: EvaluationSpec
+    bounds: EvaluationBounds
     digest: str
     parts: Parts
     num_training_items: int | None
@@ -54,6 +57,7 @@ def prepare_evaluation(
     labels: Sequence[Label],
     into: Path,
     *,
+    task: Task,
     registry: Registry,
     parent: ParentRef | None,
     reporter: Reporter | None = None,
@@ -61,22 +65,33 @@ def prepare_evaluation(
     """Bring the evaluation set here, ready to be measured on.
 
     Args:
-        labels: of the model, in any order; none where the task has none.
+        labels: of the model, in any order.
         into: a folder that does not exist yet.
         parent: the TrainingJob's version, where the model follows one.
 
-    Raises: ConfigError (InvalidDataset, EvaluationContaminated); otherwise as `fetch_dataset`.
+    Raises: ConfigError (InvalidDataset, EvaluationContaminated, InvalidSpec); otherwise as `fetch_dataset`.
     """
+    find_metrics(task, spec.metric)
+    if len(labels) < 2:
+        raise ConfigError(
+            f"spec.evaluation is given, and the model has {len(labels)} labels to choose from; it is measured by its choices, so leave "
+            "spec.evaluation out",
+            reason="InvalidSpec",
+        )
     if reporter is not None:
         reporter.progress("Evaluate", 0, "reading the evaluation set")
     dataset = fetch_dataset(spec.dataset, into / "evaluation", registry=registry, parent=parent, reporter=reporter)
-    if labels:
-        check_labels(dataset, labels)
+    check_labels(dataset, labels)
     training = fetch_training_items(registry, parent, into / "training") if parent is not None else None
     if training is not None:
         check_contamination(dataset, training)
+    return split_dataset(dataset, spec, num_training_items=None if training is None else len(training.examples))
+
+
+def split_dataset(dataset: Dataset, bounds: EvaluationBounds, *, num_training_items: int | None = None) -> EvaluationSet:
+    """Split a set by its groups; raises ConfigError (InvalidDataset) if nothing is left to measure on."""
     parts = split_for_evaluation(
-        dataset.examples, calibration_percent=spec.calibration_percent, seed=spec.seed, maximum_items=spec.maximum_items
+        dataset.examples, calibration_percent=bounds.calibration_percent, seed=bounds.seed, maximum_items=bounds.maximum_items
     )
     if not parts.evaluation:
         raise ConfigError(
@@ -84,7 +99,7 @@ def prepare_evaluation(
             "calibration part; give more groups, or change spec.evaluation.seed",
             reason="InvalidDataset",
         )
-    return EvaluationSet(spec, dataset.digest, parts, None if training is None else len(training.examples))
+    return EvaluationSet(bounds, dataset.digest, parts, num_training_items)
 
 
 def check_labels(dataset: Dataset, labels: Sequence[Label]) -> None:
@@ -102,7 +117,7 @@ def check_labels(dataset: Dataset, labels: Sequence[Label]) -> None:
 
 def check_contamination(dataset: Dataset, training: Dataset) -> None:
     """Refuse a set of which items were trained on; raises ConfigError (EvaluationContaminated) with the number and an example."""
-    overlap = find_overlap([example.text for example in dataset.examples], (example.text for example in training.examples))
+    overlap = find_overlap([_content(example) for example in dataset.examples], (_content(example) for example in training.examples))
     if not overlap.exact and not overlap.near:
         return
     position, trained = next(iter((overlap.exact or overlap.near).items()))
@@ -112,3 +127,8 @@ def check_contamination(dataset: Dataset, training: Dataset) -> None:
         "of the TrainingJob; leave them out: a number measured on them says what the model remembers",
         reason="EvaluationContaminated",
     )
+
+
+def _content(example: Example) -> str:
+    """Return all that a model reads of an item: pairs often share one of their texts and are no less two items."""
+    return example.text if example.second_text is None else f"{example.text}\n{example.second_text}"

@@ -12,6 +12,7 @@ import numpy as np
 
 from llmos.artifacts import DATASET_FILE, FileLayer, canonical_json
 from llmos.models.datasets import Example
+from llmos.models.evaluation.answers import ANSWERS_NAME, ERRORS_NAME, SLICES_NAME
 from llmos.models.evaluation.calibration import softmax
 from llmos.models.evaluation.estimates import format_decimal
 from llmos.models.evaluation.measuring import Measured
@@ -19,16 +20,7 @@ from llmos.models.evaluation.slicing import describe_slices
 from llmos.models.evaluation.task_metrics import Metric
 from llmos.models.labels import Label
 
-__all__ = ["ANSWERS_NAME", "ERRORS_NAME", "SLICES_NAME", "report_layers", "write_report"]
-
-ANSWERS_NAME: Final = "answers.jsonl"
-"""A line for each item: `{"item": digest, "label": id, "answers": {precision: [id, score]}}`."""
-
-ERRORS_NAME: Final = "errors.jsonl"
-"""A line for each sample: `{"precision", "text", "label", "answer", "score"}`, the surest errors first."""
-
-SLICES_NAME: Final = "slices.jsonl"
-"""A line for each precision: `{"precision", "slices": {column: [{"value", "items", …}]}}`, all values."""
+__all__ = ["report_layers", "write_report"]
 
 _MOST_ERRORS: Final = 50
 _MOST_CHARACTERS: Final = 300

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from llmos.models.spec import Decimals, PythonPackageSource, SpecPart
 
-__all__ = ["DatasetFile", "EvaluationDataset", "EvaluationSpec", "HttpDataset", "InlineDataset", "SliceBound"]
+__all__ = ["DatasetFile", "EvaluationBounds", "EvaluationDataset", "EvaluationSpec", "HttpDataset", "InlineDataset", "SliceBound"]
 
 Column = Annotated[str, Field(min_length=1, max_length=128)]
 Share = Annotated[Decimals, Field(ge=0, le=1)]
@@ -79,10 +79,9 @@ class SliceBound(SpecPart):
     minimum: Share
 
 
-class EvaluationSpec(SpecPart):
-    """The whole of it; without a bound nothing is refused, and everything is measured."""
+class EvaluationBounds(SpecPart):
+    """How a set is measured on, and what must be reached; without a bound nothing is refused, and everything is measured."""
 
-    dataset: EvaluationDataset
     calibration_percent: Annotated[int, Field(ge=1, le=50)] = 20
     """Share of the groups on which temperatures and scales are fitted; the rest is measured on."""
 
@@ -108,6 +107,12 @@ class EvaluationSpec(SpecPart):
     def bounds_answers(self) -> bool:
         """Whether an export can be refused for what it answers."""
         return self.minimum is not None or self.maximum_drop is not None or bool(self.slices)
+
+
+class EvaluationSpec(EvaluationBounds):
+    """The whole of it."""
+
+    dataset: EvaluationDataset
 
     @model_validator(mode="after")
     def _check_slices(self) -> Self:

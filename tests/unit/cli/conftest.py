@@ -13,7 +13,7 @@ from tests.unit.cli.library_world import LibraryWorld, library_world
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LibraryWorld]:
     with library_world(tmp_path) as found:
-        for command in ("card", "sweep", "verify", "versions"):
+        for command in ("card", "evaluation", "sweep", "verify", "versions"):
             monkeypatch.setattr(f"llmos.cli.{command}.existing", lambda: SimpleNamespace(kubectl=lambda _namespace: found.kubectl))
         yield found
 

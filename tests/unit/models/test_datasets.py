@@ -26,6 +26,7 @@ from llmos.models.datasets import (
     split_for_evaluation,
     write_dataset,
 )
+from llmos.models.evaluation.prepare import check_contamination
 from llmos.models.evaluation.spec import EvaluationDataset
 from tests.unit.models.http_registry import serve_folder
 
@@ -92,6 +93,25 @@ def test_a_bad_row_of_csv_is_named(tmp_path: Path, content: str, message: str) -
 def test_a_bad_row_of_jsonl_is_named(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_jsonl(write(tmp_path / "a.jsonl", f'{{"text": "good", "label": 1}}\n{line}\n'), Columns(), name="set")
+
+
+def test_a_file_or_a_set_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.csv", "text,label\n" + "a,b\n" * 20)
+    monkeypatch.setattr("llmos.models.datasets.reading.MAX_ROWS", 19)
+    with pytest.raises(ConfigError, match="more than 19 rows"):
+        read_csv(path, Columns())
+    monkeypatch.setattr("llmos.models.datasets.reading.MAX_BYTES", 10)
+    with pytest.raises(ConfigError, match="has 91 bytes, and at most 10 are read"):
+        read_csv(path, Columns())
+
+
+def test_pairs_that_share_one_text_are_not_the_same_item() -> None:
+    pair = Example("the patient has a rash on the arm", "yes", second_text="is there a rash?")
+    other = Example("the patient has a rash on the arm", "no", second_text="has the patient had a fever since monday?")
+    check_contamination(Dataset((pair,)), Dataset((other,)))
+    with pytest.raises(ConfigError, match="trained on 1 and on 0") as caught:
+        check_contamination(Dataset((pair, other)), Dataset((other,)))
+    assert caught.value.reason == "EvaluationContaminated"
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ import torch
 
 from llmos.errors import PermanentError
 from llmos.models import Label, Task, TextNetwork
-from llmos.models.datasets import Dataset, Example, split_for_evaluation
+from llmos.models.datasets import Dataset, Example
 from llmos.models.evaluation.calibration import calibration_error, fit_temperature, measure_calibration, risk_at, softmax
 from llmos.models.evaluation.measuring import Evaluator
 from llmos.models.evaluation.predicting import Run, encode_texts, predict
-from llmos.models.evaluation.prepare import EvaluationSet
+from llmos.models.evaluation.prepare import split_dataset
 from llmos.models.evaluation.report import write_report
-from llmos.models.evaluation.spec import EvaluationSpec
+from llmos.models.evaluation.spec import EvaluationBounds
 from llmos.models.evaluation.task_metrics import ClassPredictions
 from llmos.models.gate import Failed, Passed, Undecided
 from llmos.models.measure.comparison import run_torch
@@ -72,10 +72,7 @@ def as_run(network: TextNetwork) -> Run:
 def evaluator(
     network: TextNetwork, tokenizer_file: Path, examples: Sequence[Example], *, labels: Sequence[Label] = LABELS, **bounds: Any
 ) -> Evaluator:
-    file = {"format": "CSV", "inline": {"content": "x"}, "sliceColumns": ["side"]}
-    spec = EvaluationSpec.model_validate({"dataset": {"file": file}, **bounds})
-    parts = split_for_evaluation(examples, calibration_percent=20, seed=0, maximum_items=10_000)
-    evaluated = EvaluationSet(spec, Dataset(tuple(examples)).digest, parts, None)
+    evaluated = split_dataset(Dataset(tuple(examples)), EvaluationBounds.model_validate(bounds))
     return Evaluator(
         evaluated,
         task=Task.TEXT_CLASSIFICATION,
@@ -179,6 +176,15 @@ def test_scaling_mends_what_another_part_was_too_sure_of() -> None:
     risks = list(calibration.risks.values())
     assert risks == sorted(risks)
     assert calibration.risks[100] == pytest.approx(1 - draw(2000, 3.0, 2).hits_N.mean())
+
+
+def test_a_part_on_which_nothing_or_everything_is_right_gives_no_temperature() -> None:
+    drawn = draw(200, 1.0, 3)
+    for truth in (drawn.logits_NL.argmax(axis=1), drawn.logits_NL.argmin(axis=1)):
+        calibration = measure_calibration(ClassPredictions(truth, drawn.logits_NL), drawn)
+        assert (calibration.temperature, calibration.num_items) == (1.0, 0)
+        assert calibration.error == calibration.error_before
+        assert calibration.accuracy == float(truth[0] == drawn.logits_NL[0].argmax())
 
 
 def test_calibration_error_and_risk_are_the_known_ones() -> None:

@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 from llmos.errors import ConfigError
 from llmos.models import Task
 from llmos.models.evaluation.estimates import Estimate, bootstrap, estimate_share, estimate_share_drop, items_to_decide
-from llmos.models.evaluation.spec import EvaluationSpec
+from llmos.models.evaluation.spec import EvaluationBounds
 from llmos.models.evaluation.task_metrics import Accuracy, ClassPredictions, MacroF1, find_metrics
 from llmos.models.gate import Failed, GateMeasurements, Passed, Undecided, decide_gate
 
-DATASET = {"file": {"format": "CSV", "inline": {"content": "text,label\na,b\n"}, "sliceColumns": ["sex"]}}
 
-
-def spec(**bounds: Any) -> EvaluationSpec:
-    return EvaluationSpec.model_validate({"dataset": DATASET, **bounds})
+def spec(**bounds: Any) -> EvaluationBounds:
+    return EvaluationBounds.model_validate(bounds)
 
 
 def estimate(value: float, half: float, count: int = 100) -> Estimate:
