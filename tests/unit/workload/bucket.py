@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,9 +22,10 @@ class Bucket:
     url: str = ""
     objects: dict[str, bytes] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)
-    """For the next GETs of an object: 0 cuts the connection after half of the body, 1 replaces the object first."""
+    """For the next GETs of an object: 0 cuts the connection after half of the body, 2 goes silent there, 1 replaces the object first."""
     refuses: tuple[int, str] | None = None
     """Status and code of every answer."""
+    silence_s: float = 0.5
     ranges: list[str] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
 
@@ -99,7 +101,10 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"ETag": told.tag(key), "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
         if asked:
             headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        self._send(206 if asked else 200, data[start:], headers, cut=status == 0)
+        self._send(206 if asked else 200, data[start:], headers, cut=status in (0, 2))
+        if status == 2:
+            self.wfile.flush()
+            time.sleep(told.silence_s)
 
     def _fail(self, status: int, code: str) -> None:
         self._send(status, f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode())

@@ -44,6 +44,14 @@ def test_a_stream_that_breaks_off_goes_on_where_it_stopped(store: Store, bucket:
 
 
 @pytest.mark.usefixtures("filled")
+def test_a_store_that_goes_silent_is_left_and_asked_again(store: Store, bucket: Bucket, tmp_path: Path) -> None:
+    bucket.statuses = [200, 200, 2]
+    fetch(store.folder(), tmp_path / "model", read_timeout_s=0.1)
+    assert found_in(tmp_path / "model") == FILES
+    assert len(bucket.ranges) > len(FILES)
+
+
+@pytest.mark.usefixtures("filled")
 def test_an_object_that_was_replaced_after_it_was_listed_is_not_taken(store: Store, bucket: Bucket, tmp_path: Path) -> None:
     bucket.statuses = [1]
     with pytest.raises(NotFoundError, match="of s3://models/team/minilm was replaced while it was read; it is tried again"):
