@@ -21,6 +21,7 @@ from llmos.models.formats import tools_of
 from llmos.models.labels import Label, label_measurements, read_labels
 from llmos.models.plan import Available, check_plan, plan_import
 from llmos.models.precisions.rules import choose_precision
+from llmos.models.serving_files import MADE_FROM, TASK
 from llmos.models.weights import take_weights
 from llmos.workload import JobConfig, Reporter, Result, run_job
 
@@ -211,7 +212,7 @@ def _build(
     weights: Payload,
 ) -> "BuiltOnnx":
     """Export one precision."""
-    from llmos.models.onnx_build import MADE_FROM, TASK, build_onnx
+    from llmos.models.onnx_build import build_onnx
 
     facts = {
         TASK: str(spec.task),

@@ -27,11 +27,7 @@ from llmos.models.precisions.rules import Batching, decide_batching, difference_
 from llmos.models.serving_files import build_card, build_triton_config, write_serving_files
 from llmos.models.tensors import Inputs
 
-__all__ = ["MADE_FROM", "TASK", "BuiltOnnx", "build_onnx"]
-
-TASK: Final = "Task"
-MADE_FROM: Final = "Made from weights"
-"""Rows of a card that its front matter has, too."""
+__all__ = ["BuiltOnnx", "build_onnx"]
 
 _LATENCY_TOKENS: Final = 32
 """About a long sentence; shorter where the model takes less."""
@@ -96,13 +92,7 @@ def build_onnx(
         folder,
         config_pbtxt=build_triton_config(inputs=network.inputs, outputs=network.outputs, is_batched=batching.is_joined),
         labels=labels,
-        card=build_card(
-            title="An ONNX export made by LLMOS",
-            facts={**facts, "Batching": batching.reason},
-            task=facts.get(TASK, ""),
-            library="onnx",
-            base_model=facts.get(MADE_FROM, ""),
-        ),
+        card=build_card(title="An ONNX export made by LLMOS", facts={**facts, "Batching": batching.reason}, library="onnx"),
     )
     network.write_assets(folder, maximum_length=spec.maximum_tokens)
     return BuiltOnnx(folder, measurements)

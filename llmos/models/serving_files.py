@@ -13,9 +13,21 @@ from llmos.models.card import Card, render_card
 from llmos.models.labels import Label, write_labels
 from llmos.models.tensors import TensorSpec
 
-__all__ = ["MAXIMUM_BATCH", "TRITON_MODEL_NAME", "build_card", "build_triton_config", "write_preprocessing", "write_serving_files"]
+__all__ = [
+    "MADE_FROM",
+    "MAXIMUM_BATCH",
+    "TASK",
+    "TRITON_MODEL_NAME",
+    "build_card",
+    "build_triton_config",
+    "write_preprocessing",
+    "write_serving_files",
+]
 
 TRITON_MODEL_NAME: Final = "model"
+TASK: Final = "Task"
+MADE_FROM: Final = "Made from weights"
+"""Rows of a card that its front matter has, too."""
 MAXIMUM_BATCH: Final = 32
 """Most rows Triton joins: bounds the memory and the wait of one run. A CPU gains little beyond a few rows; a GPU takes them all at once."""
 
@@ -48,10 +60,11 @@ def build_card(*, title: str, facts: Mapping[str, str], task: str = "", library:
     What was measured is not in it, for it would be in the payload's digest; `llmos card` writes a card with measurements.
 
     Args:
-        facts: rows.
+        facts: rows; the front matter takes the task and what it was made from out of `TASK` and `MADE_FROM`, unless they are given.
         library: what loads the files.
         base_model: the digest they were made from.
     """
+    task, base_model = task or facts.get(TASK, ""), base_model or facts.get(MADE_FROM, "")
     return render_card(Card(title=title, task=task, library=library, base_model=base_model, facts=facts))
 
 

@@ -19,7 +19,7 @@ from llmos.models.generation.loading import load_generator
 from llmos.models.generation.measuring import Reference, compare_logits, measure_speed, run_reference
 from llmos.models.generation.prompts import choose_prompt
 from llmos.models.generation.runner import GenerationRunner
-from llmos.models.serving_files import build_card, write_preprocessing
+from llmos.models.serving_files import MADE_FROM, TASK, build_card, write_preprocessing
 from llmos.workload import JobConfig, Reporter
 
 __all__ = ["import_generator", "measure_generator"]
@@ -41,9 +41,9 @@ def import_generator(
     reference = run_reference(model, tokenizer, maximum_tokens=spec.onnx.maximum_tokens)
     del model  # the builder needs the memory
     facts = {
-        "Task": str(spec.task),
+        TASK: str(spec.task),
         "Architecture": architecture,
-        "Made from weights": weights.digest,
+        MADE_FROM: weights.digest,
         **({"Weights converted": f"from {spec.format.type}: {weights.attributes['changes']}"} if spec.format else {}),
         "Longest prompt and answer": f"{spec.onnx.maximum_tokens} tokens",
         "Runs on": "ONNX Runtime GenAI",
@@ -116,4 +116,5 @@ def _write_files(built: Path, spec: ModelSpec, *, prompt: Mapping[str, Any], fac
         "prompt": prompt,
     }
     write_preprocessing(built, document)
-    (built / "README.md").write_text(build_card(title="A generator made by LLMOS", facts=facts), encoding="utf-8")
+    card = build_card(title="A generator made by LLMOS", facts=facts, library="onnx")
+    (built / "README.md").write_text(card, encoding="utf-8")

@@ -1,7 +1,7 @@
 import pytest
 
 from llmos.models import TensorSpec, build_triton_config
-from llmos.models.serving_files import build_card
+from llmos.models.serving_files import MADE_FROM, TASK, build_card
 
 IDS, MASK = (TensorSpec(name, "INT64", (-1,)) for name in ("input_ids", "attention_mask"))
 LOGITS = TensorSpec("logits", "FP32", (14,))
@@ -39,4 +39,9 @@ def test_triton_s_own_parser_accepts_it(is_batched: bool) -> None:
 
 
 def test_a_card_is_a_table_of_facts() -> None:
-    assert build_card(title="A model", facts={"Task": "x"}) == "# A model\n\n| | |\n|---|---|\n| Task | x |\n"
+    assert build_card(title="A model", facts={"Kind": "x"}) == "# A model\n\n| | |\n|---|---|\n| Kind | x |\n"
+
+
+def test_the_front_matter_takes_task_and_origin_from_the_facts() -> None:
+    card = build_card(title="A model", facts={TASK: "MaskedLM", MADE_FROM: "sha256:x"}, library="onnx")
+    assert card.startswith("---\nbase_model: sha256:x\nlibrary_name: onnx\npipeline_tag: fill-mask\ntags:\n- llmos\n---\n")
