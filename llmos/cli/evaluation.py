@@ -138,7 +138,10 @@ def _compare(kubectl: Kubectl, store: Store, found: EvaluatedVersion, against: s
             reason="InvalidArgument",
         )
     _, metric = find_metrics(found.task, str(found.evaluation["metric"]))
-    return other, compare_answers(found.report, found.precision, other.report, other.precision, metric)
+    try:
+        return other, compare_answers(found.report, found.precision, other.report, other.precision, metric)
+    except ValueError as error:
+        raise ConfigError(f"{error}; give both Models the same spec.evaluation.dataset", reason="InvalidArgument") from error
 
 
 def _load_other(kubectl: Kubectl, store: Store, name: str, precision: str, like: str) -> EvaluatedVersion:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from llmos.errors import ConfigError, PermanentError
+from llmos.errors import PermanentError
 from llmos.models.evaluation.estimates import Estimate
 from llmos.models.evaluation.task_metrics import ClassPredictions, Metric
 
@@ -129,16 +129,12 @@ def score_labels(confusion: Mapping[tuple[str, str], int]) -> list[LabelScore]:
 def compare_answers(first: Report, first_precision: str, second: Report, second_precision: str, metric: Metric) -> Comparison:
     """Compare two versions on the items that both answered.
 
-    Raises: ConfigError (InvalidArgument) if there is no such item.
+    Raises: ValueError if there is no such item.
     """
     others = {answer.item: answer for answer in second.answers}
     pairs = [(answer, others[answer.item]) for answer in first.answers if answer.item in others]
     if not pairs:
-        raise ConfigError(
-            "the two were measured on sets that share no item, so nothing can be said of one against the other; "
-            "give both the same spec.evaluation.dataset",
-            reason="InvalidArgument",
-        )
+        raise ValueError("the two were measured on sets that share no item, so nothing can be said of one against the other")
     ids = sorted({label for pair in pairs for label in (pair[0].label, pair[0].given[first_precision], pair[1].given[second_precision])})
     one = _to_predictions([pair[0] for pair in pairs], first_precision, ids)
     other = _to_predictions([pair[1] for pair in pairs], second_precision, ids)
