@@ -87,18 +87,21 @@ class Precision(StrEnum):
     INT8_DYNAMIC = "Int8Dynamic"
     """Weights in eight bits, activations rounded to eight while it runs, each row by its own scale."""
 
+    INT8_STATIC = "Int8Static"
+    """Weights and activations in eight bits, by scales fitted on real inputs."""
+
     INT4 = "Int4"
     """Weights of matrices in four bits, in blocks of 32, each with a scale; only of models that generate."""
 
     @property
     def is_quantized(self) -> bool:
         """Whether numbers are rounded so far that only a metric can say what that costs."""
-        return self in (Precision.INT8_DYNAMIC, Precision.INT4)
+        return self in (Precision.INT8_DYNAMIC, Precision.INT8_STATIC, Precision.INT4)
 
     @property
     def needs_calibration(self) -> bool:
         """Whether it can only be made with real inputs."""
-        return False
+        return self is Precision.INT8_STATIC
 
 
 class HttpFileSource(SpecPart):
@@ -226,6 +229,14 @@ class ModelSpec(SpecPart):
     evaluation: EvaluationSpec | None = None
 
     @model_validator(mode="after")
+    def _check_calibration(self) -> Self:
+        if self.evaluation is None and any(precision.needs_calibration for precision in self.onnx.precisions):
+            raise ValueError(
+                "must set evaluation with Int8Static in onnx.precisions: its scales are fitted on the dataset's calibration part"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_dataset(self) -> Self:
         if self.evaluation and self.evaluation.dataset.training_job and not self.source.training_job:
             raise ValueError(
@@ -237,8 +248,8 @@ class ModelSpec(SpecPart):
     def _check_precisions(self) -> Self:
         if not self.task.is_generative and Precision.INT4 in self.onnx.precisions:
             raise ValueError("must set Int4 in onnx.precisions only with a task that generates text")
-        if self.task.is_generative and set(self.onnx.precisions) - {Precision.FLOAT32, Precision.INT4}:
-            raise ValueError("must set only Float32 and Int4 in onnx.precisions with a task that generates text")
+        if self.task.is_generative and (others := set(self.onnx.precisions) - {Precision.FLOAT32, Precision.INT4}):
+            raise ValueError(f"must set only Float32 and Int4 in onnx.precisions with a task that generates text, not {min(others)}")
         return self
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ from llmos.models.labels import Label, label_measurements, read_labels
 from llmos.models.plan import Available, check_plan, plan_import
 from llmos.models.precisions.rules import choose_precision
 from llmos.models.serving_files import MADE_FROM, TASK
+from llmos.models.tensors import Inputs
 from llmos.models.weights import take_weights
 from llmos.workload import JobConfig, Reporter, Result, run_job
 
@@ -68,7 +69,15 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
         for precision in spec.onnx.precisions:
             try:
                 built = _build(
-                    config, spec, reporter, network=network, exported=exported, labels=labels, precision=precision, weights=weights
+                    config,
+                    spec,
+                    reporter,
+                    network=network,
+                    exported=exported,
+                    labels=labels,
+                    precision=precision,
+                    weights=weights,
+                    calibration=judge.calibration_inputs() if judge and precision.needs_calibration else None,
                 )
             except PermanentError as error:
                 if error.reason != "PrecisionUnsupported":
@@ -208,8 +217,9 @@ def _build(
     network: Any,
     exported: Path,
     labels: Sequence[Label],
-    precision: str,
+    precision: Precision,
     weights: Payload,
+    calibration: Sequence[Inputs] | None,
 ) -> "BuiltOnnx":
     """Export one precision."""
     from llmos.models.onnx_build import build_onnx
@@ -220,7 +230,7 @@ def _build(
         "Architecture": type(network.model).__name__,
         MADE_FROM: weights.digest,
         **({"Weights converted": f"from {spec.format.type}: {weights.attributes['changes']}"} if spec.format else {}),
-        "Largest difference allowed": str(spec.onnx.maximum_difference),
+        **({"Largest difference allowed": str(spec.onnx.maximum_difference)} if precision is Precision.FLOAT32 else {}),
         "Longest input": f"{spec.onnx.maximum_tokens} tokens",
     }
     return build_onnx(
@@ -231,6 +241,7 @@ def _build(
         spec=spec.onnx,
         labels=labels,
         facts=facts,
+        calibration=calibration,
         on_progress=reporter.progress,
     )
 

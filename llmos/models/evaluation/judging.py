@@ -11,6 +11,7 @@ from llmos.artifacts import DATASET_ARTIFACT, DATASET_CONFIG, Registry, Reposito
 from llmos.errors import PermanentError
 from llmos.models.config import Task
 from llmos.models.evaluation.measuring import Evaluator, Measured, Progress
+from llmos.models.evaluation.predicting import encode_texts
 from llmos.models.evaluation.prepare import EvaluationSet
 from llmos.models.evaluation.report import report_layers, write_report
 from llmos.models.gate import Failed, Passed, Undecided
@@ -18,6 +19,7 @@ from llmos.models.labels import Label
 from llmos.models.measure.comparison import run_torch
 from llmos.models.measure.session import open_session
 from llmos.models.network import Network
+from llmos.models.tensors import Inputs
 
 __all__ = ["Judge"]
 
@@ -42,7 +44,8 @@ class Judge:
         """Let the original answer first; raises as `Evaluator`."""
         self._scratch = scratch
         self._labels = labels
-        assets = scratch / "assets"
+        self._calibration, self._input_names = evaluated.parts.calibration, network.input_names
+        self._assets = assets = scratch / "assets"
         assets.mkdir(parents=True)
         network.write_assets(assets, maximum_length=maximum_length)
         self._evaluator = Evaluator(
@@ -55,6 +58,11 @@ class Judge:
             on_progress=on_progress,
         )
         self._measured: list[Measured] = []
+
+    def calibration_inputs(self) -> list[Inputs]:
+        """Return the calibration part as the model takes it, each item as a batch of one; nothing is measured on these items."""
+        rows = encode_texts(self._calibration, self._assets / "tokenizer.json", self._input_names)
+        return [{name: array[None] for name, array in row.items()} for row in rows]
 
     def judge(self, precision: str, folder: Path, measurements: Mapping[str, Any]) -> Measured:
         """Measure and judge one export.

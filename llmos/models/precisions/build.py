@@ -57,4 +57,5 @@ _RECIPES: Final[Mapping[Precision, tuple[str, str]]] = {
     Precision.FLOAT16: ("halves", "build_float16"),
     Precision.BFLOAT16: ("halves", "build_bfloat16"),
     Precision.INT8_DYNAMIC: ("int8_dynamic", "build_int8_dynamic"),
+    Precision.INT8_STATIC: ("int8_static", "build_int8_static"),
 }

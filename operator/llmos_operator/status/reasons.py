@@ -34,6 +34,7 @@ class Reason(StrEnum):
     ExportFailed = "ExportFailed"
     ExportDiffers = "ExportDiffers"
     PrecisionUnsupported = "PrecisionUnsupported"
+    CalibrationMissing = "CalibrationMissing"
     InvalidDataset = "InvalidDataset"
     EvaluationContaminated = "EvaluationContaminated"
     GateFailed = "GateFailed"

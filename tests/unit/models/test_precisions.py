@@ -8,30 +8,39 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from llmos.errors import PermanentError
+from llmos.errors import ConfigError, PermanentError
 from llmos.models import OnnxSpec, TextNetwork, compare, measure_invariance
 from llmos.models.config import Precision
 from llmos.models.measure.session import open_session
 from llmos.models.onnx_build import build_onnx
 from llmos.models.precisions import build_precision
 from llmos.models.precisions.graphs import find_products
+from llmos.models.tensors import Inputs
 from tests.unit.models.tiny import make_folder
 
 SPEC = OnnxSpec.model_validate({"maximumTokens": 16})
-MADE = [Precision.FLOAT16, Precision.INT8_DYNAMIC]
+MADE = [Precision.FLOAT16, Precision.INT8_DYNAMIC, Precision.INT8_STATIC]
+INT8 = [Precision.INT8_DYNAMIC, Precision.INT8_STATIC]
+
+
+def real(network: TextNetwork) -> list[Inputs]:
+    """Stands for real texts: each a batch of one, of its own length."""
+    generator = np.random.default_rng(0)
+    return [network.make_inputs((1, 4 + index % 13), generator, full=True) for index in range(32)]
 
 
 @pytest.fixture(scope="module")
 def files(classifier: TextNetwork, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Precision, Path]:
     folder = tmp_path_factory.mktemp("precisions")
-    return {each: build_precision(each, exported, folder / f"{each}.onnx", network=classifier) for each in MADE}
+    texts = real(classifier)
+    return {each: build_precision(each, exported, folder / f"{each}.onnx", network=classifier, calibration=texts) for each in MADE}
 
 
 @pytest.mark.parametrize("precision", MADE)
 def test_the_same_export_gives_the_same_bytes(
     classifier: TextNetwork, exported: Path, files: dict[Precision, Path], tmp_path: Path, precision: Precision
 ) -> None:
-    again = build_precision(precision, exported, tmp_path / "other-name.onnx", network=classifier)
+    again = build_precision(precision, exported, tmp_path / "other-name.onnx", network=classifier, calibration=real(classifier))
     assert again.read_bytes() == files[precision].read_bytes()
 
 
@@ -48,15 +57,21 @@ def test_every_precision_is_valid_and_keeps_the_names_and_types_of_what_goes_in_
 
 
 # The logits here reach 0.8: Float16 has 11 bits, 8-bit rows lose about a hundredth of what they add up.
-@pytest.mark.parametrize(("precision", "least", "most"), [(Precision.FLOAT16, 1e-6, 0.003), (Precision.INT8_DYNAMIC, 1e-5, 0.05)])
+@pytest.mark.parametrize(
+    ("precision", "least", "most"),
+    [(Precision.FLOAT16, 1e-6, 0.003), (Precision.INT8_DYNAMIC, 1e-5, 0.05), (Precision.INT8_STATIC, 1e-5, 0.1)],
+)
 def test_answers_are_as_far_from_torch_as_the_format_allows(
     classifier: TextNetwork, files: dict[Precision, Path], precision: Precision, least: float, most: float
 ) -> None:
     assert least < compare(classifier, open_session(files[precision]), [(1, 5), (3, 16)]).maximum < most
 
 
-def test_rows_of_eight_bits_depend_neither_on_neighbours_nor_on_padding(classifier: TextNetwork, files: dict[Precision, Path]) -> None:
-    found = measure_invariance(classifier, open_session(files[Precision.INT8_DYNAMIC]), maximum_tokens=16)
+@pytest.mark.parametrize("precision", INT8)
+def test_eight_bits_depend_neither_on_neighbours_nor_on_padding(
+    classifier: TextNetwork, files: dict[Precision, Path], precision: Precision
+) -> None:
+    found = measure_invariance(classifier, open_session(files[precision]), maximum_tokens=16)
     assert found.padding is not None
     # Only the order of additions in what stayed Float32 differs.
     assert max(found.batch.difference, found.padding.difference) < 1e-5
@@ -71,12 +86,12 @@ def test_one_scale_for_a_whole_tensor_is_found_out_by_its_neighbours(classifier:
     assert found.batch.difference > 0.001
 
 
-def test_weights_of_eight_bits_cannot_overflow_where_two_products_are_added_in_sixteen(files: dict[Precision, Path]) -> None:
-    weights = [
-        numpy_helper.to_array(tensor)
-        for tensor in onnx.load(str(files[Precision.INT8_DYNAMIC])).graph.initializer
-        if tensor.data_type == TensorProto.INT8
-    ]
+@pytest.mark.parametrize("precision", INT8)
+def test_weights_of_eight_bits_cannot_overflow_where_two_products_are_added_in_sixteen(
+    files: dict[Precision, Path], precision: Precision
+) -> None:
+    initializers = onnx.load(str(files[precision])).graph.initializer
+    weights = [numpy_helper.to_array(tensor) for tensor in initializers if tensor.data_type == TensorProto.INT8 and len(tensor.dims) == 2]
     assert len(weights) == 6  # query, key, value, output and the two of the feed-forward part; the heads stay Float32
     assert max(np.abs(array.astype(int)).max() for array in weights) == 64
     assert 2 * 255 * 64 < 2**15
@@ -124,6 +139,13 @@ def test_bfloat16_is_made_tried_and_refused_on_a_cpu(classifier: TextNetwork, ex
     with pytest.raises(PermanentError, match=r"BFloat16 was made and tried: ONNX Runtime .* cannot run it on a CPU: .*remove it") as caught:
         build_onnx(classifier, exported, tmp_path / "onnx", precision="BFloat16", spec=SPEC, labels=(), facts={})
     assert caught.value.reason == "PrecisionUnsupported"
+
+
+def test_fixed_scales_need_real_inputs(classifier: TextNetwork, exported: Path, tmp_path: Path) -> None:
+    for given in (None, []):
+        with pytest.raises(ConfigError, match=r"give spec.evaluation.dataset, whose calibration part is used") as caught:
+            build_precision(Precision.INT8_STATIC, exported, tmp_path / "model.onnx", network=classifier, calibration=given)
+        assert caught.value.reason == "CalibrationMissing"
 
 
 def test_a_graph_without_large_products_has_nothing_to_make_smaller() -> None:
