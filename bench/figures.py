@@ -26,7 +26,7 @@ class Figure:
     """95 %, where it was measured often enough to have one."""
 
     compare: str = ""
-    """KServe's figure for the same work."""
+    """Somebody else's figure for the same work."""
 
     detail: str = ""
 
@@ -46,10 +46,10 @@ class Figure:
         return document | ({"interval": [round(edge, 3) for edge in self.interval]} if self.interval else {})
 
 
-def ratio(name: str, values: Sequence[float], *, bar: float, compare: str, detail: str) -> Figure:
+def ratio(name: str, values: Sequence[float], *, bar: float, compare: str = "", detail: str, unit: str = "x floor") -> Figure:
     """Return the median of paired ratios; with five or more pairs also its bootstrap interval."""
     interval = _interval(values) if len(values) >= 5 else None
-    return Figure(name, statistics.median(values), "x floor", bar, interval, compare, detail)
+    return Figure(name, statistics.median(values), unit, bar, interval, compare, detail)
 
 
 def bounded(name: str, values: Sequence[float], unit: str, *, bar: float, compare: str = "", detail: str = "") -> Figure:

