@@ -58,6 +58,9 @@ class Task(StrEnum):
     IMAGE_CLASSIFICATION = "ImageClassification"
     """Picture to one score for each label."""
 
+    SPEECH_RECOGNITION = "SpeechRecognition"
+    """Sound to the text that is said in it."""
+
     TEXT_GENERATION = "TextGeneration"
     """Text to the text that goes on from it, token by token."""
 
@@ -67,7 +70,7 @@ class Task(StrEnum):
     @property
     def is_generative(self) -> bool:
         """Whether it writes token by token, which ONNX Runtime GenAI runs."""
-        return self in (Task.TEXT_GENERATION, Task.SUMMARIZATION)
+        return self in (Task.SPEECH_RECOGNITION, Task.TEXT_GENERATION, Task.SUMMARIZATION)
 
     @property
     def has_labels(self) -> bool:
@@ -250,9 +253,9 @@ class ModelSpec(SpecPart):
     @model_validator(mode="after")
     def _check_precisions(self) -> Self:
         if not self.task.is_generative and Precision.INT4 in self.onnx.precisions:
-            raise ValueError("must set Int4 in onnx.precisions only with a task that generates text")
+            raise ValueError("must set Int4 in onnx.precisions only with a task that writes text")
         if self.task.is_generative and (others := set(self.onnx.precisions) - {Precision.FLOAT32, Precision.INT4}):
-            raise ValueError(f"must set only Float32 and Int4 in onnx.precisions with a task that generates text, not {min(others)}")
+            raise ValueError(f"must set only Float32 and Int4 in onnx.precisions with a task that writes text, not {min(others)}")
         return self
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from sklearn.datasets import load_sample_images
 
 from llmos.models import read_labels
 from llmos.models.image_spec import ImageSpec
-from llmos.models.onnx_compare import open_session
+from llmos.models.measure.session import open_session
 from tests.real_models import packages
 from tests.real_models.conftest import Import
 from tests.unit.models.jobs import Pods

@@ -27,6 +27,7 @@ __all__ = ["convert_ctranslate2", "read_tensors"]
 _TYPES: Final = (np.float32, np.int8, np.int16, np.int32, np.float16)
 _MAX_TENSORS: Final = 100_000
 _MAX_DIMS: Final = 8
+_MULTILINGUAL_TOKENS: Final = 51_865
 
 START: Final = "<|startoftranscript|>"
 END: Final = "<|endoftext|>"
@@ -197,6 +198,8 @@ def _generation(source: Path, config: WhisperConfig) -> GenerationConfig:
         suppress_tokens=kept.get("suppress_ids"),
         begin_suppress_tokens=kept.get("suppress_ids_begin"),
         max_length=config.max_target_positions,
+        # The English models have one token less than the smallest that knows languages.
+        is_multilingual=config.vocab_size >= _MULTILINGUAL_TOKENS,
     )
 
 

@@ -36,9 +36,9 @@ def test_the_spec_of_the_contract_is_read() -> None:
         ({"onnx": {"precisions": ["Int8"]}}, "spec.onnx.precisions.0: .*found 'Int8'"),
         (
             {"task": "TextGeneration", "onnx": {"precisions": ["Float16"]}},
-            "spec: must set only Float32 and Int4 in onnx.precisions with a task that generates text",
+            "spec: must set only Float32 and Int4 in onnx.precisions with a task that writes text",
         ),
-        ({"onnx": {"precisions": ["Int4"]}}, "spec: must set Int4 in onnx.precisions only with a task that generates text"),
+        ({"onnx": {"precisions": ["Int4"]}}, "spec: must set Int4 in onnx.precisions only with a task that writes text"),
         ({"onnx": {"maximumDifference": 0.001}}, "spec.onnx.maximumDifference: must be a decimal number as text"),
         ({"onnx": {"maximumDifference": "NaN"}}, "spec.onnx.maximumDifference: "),
         ({"onnx": {"maximumTokens": 7}}, "spec.onnx.maximumTokens: .*found 7"),
