@@ -21,6 +21,7 @@ from llmos.workload.logs import configure_logging
 from llmos.workload.report import Reporter
 from llmos.workload.stopping import EXIT_TERMINATED, Terminated, sigterm_raises
 from llmos.workload.termination import DEFAULT_TERMINATION_PATH, write_termination
+from llmos.workload.transfer import limited_room
 
 __all__ = ["JobMain", "Result", "run_job"]
 
@@ -96,7 +97,11 @@ def _run(main: JobMain, config: JobConfig) -> tuple[Version, str]:
             return version, "found in the registry; nothing had to be done"
         if config.installation:
             registry.mark_owner(config.target.repository, config.installation)
-        with _scratch(config) as scratched, Reporter(config.report, config.object) as reporter:
+        with (
+            _scratch(config) as scratched,
+            limited_room(config.scratch, config.scratch_bytes),
+            Reporter(config.report, config.object) as reporter,
+        ):
             result = main(scratched, reporter)
         provenance = Provenance(
             kind=config.object.kind,

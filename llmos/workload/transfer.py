@@ -18,9 +18,12 @@ from llmos.artifacts import canonical_json, digest_bytes
 from llmos.errors import ConfigError
 from llmos.workload.report import Reporter
 
-__all__ = ["Arrival", "Meter", "arriving_folder", "check_room", "folder_digest", "place_inside"]
+__all__ = ["Arrival", "Meter", "arriving_folder", "check_room", "folder_digest", "limited_room", "place_inside"]
 
 _TELL_EVERY_S: Final = 0.5
+
+_LIMITS: Final[dict[Path, int]] = {}
+"""Folders that may hold only so much, by `limited_room`."""
 
 
 @contextmanager
@@ -114,10 +117,32 @@ class Arrival:
         check_room(self.path.parent, more_bytes, name=self.path.name, total_bytes=self.size + more_bytes)
 
 
-def check_room(folder: Path, more_bytes: int, *, name: str, total_bytes: int) -> None:
-    """Raise ConfigError if a disk has no room for that many bytes more of something that has `total_bytes` in all."""
+@contextmanager
+def limited_room(folder: Path, limit_bytes: int | None) -> Iterator[None]:
+    """Let `check_room` know, within the block, that a folder may hold so much: an emptyDir's limit is not seen from inside the pod.
+
+    The kubelet enforces it by ending the pod, after the download and without a word about the file.
+    """
+    if limit_bytes is not None:
+        _LIMITS[folder] = limit_bytes
+    try:
+        yield
+    finally:
+        _LIMITS.pop(folder, None)
+
+
+def _free_bytes(folder: Path) -> int:
     free = shutil.disk_usage(folder).free
-    if more_bytes > free:
+    for limited, limit_bytes in _LIMITS.items():
+        if folder.is_relative_to(limited):
+            used = sum(path.lstat().st_size for path in limited.rglob("*") if path.is_file())
+            free = min(free, max(limit_bytes - used, 0))
+    return free
+
+
+def check_room(folder: Path, more_bytes: int, *, name: str, total_bytes: int) -> None:
+    """Raise ConfigError if there is no room for that many bytes more of something that has `total_bytes` in all."""
+    if more_bytes > (free := _free_bytes(folder)):
         raise _full(name, f"{total_bytes / 1e9:.1f} GB, and scratch has {free / 1e9:.1f} GB left")
 
 
@@ -132,7 +157,7 @@ def _room_needed(path: Path) -> Iterator[None]:
 
 
 def _full(name: str, what: str) -> ConfigError:
-    return ConfigError(f"{name} has {what}; raise workload.scratch.sizeLimit", reason="InvalidSpec")
+    return ConfigError(f"{name} has {what}; raise workload.scratch.sizeLimit", reason="ResourcesTooSmall")
 
 
 class Meter:

@@ -150,3 +150,12 @@ def test_what_a_bucket_held_is_recorded_by_digest_and_entity_tags(pods: Pods) ->
     assert source_of(version).startswith("s3://models/team/minilm@sha256:")
     assert {item["path"]: item["etag"] for item in json.loads(payload.attributes["objects"])} == tags
     assert files_of(pods, "Model/minilm") == make_files()
+
+
+def test_a_model_that_scratch_cannot_hold_is_refused_before_it_is_fetched(pods: Pods, memory: MemoryRegistry) -> None:
+    push_artifact(memory, "v1", make_files())
+    spec = {"task": TASK, "source": {"oci": {"reference": f"{pods.host}/team/minilm:v1"}}}
+    assert pods.run(take_weights, "Model/minilm", spec, source={"plainHTTP": True}, scratch_bytes=50) == EXIT_PERMANENT
+    assert pods.termination["reason"] == "ResourcesTooSmall"
+    assert "raise workload.scratch.sizeLimit" in pods.termination["message"]
+    assert not any("/blobs/" in path for method, path in memory.requests if method == "GET")

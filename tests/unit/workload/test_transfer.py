@@ -11,7 +11,7 @@ import pytest
 
 from llmos.errors import ConfigError, TransientError
 from llmos.retrying import retry_transient
-from llmos.workload.transfer import Arrival, Meter, arriving_folder
+from llmos.workload.transfer import Arrival, Meter, arriving_folder, limited_room
 
 
 class Told:
@@ -110,6 +110,18 @@ def test_a_full_disk_names_the_field_to_raise(tmp_path: Path, monkeypatch: pytes
 def test_a_file_that_cannot_fit_is_refused_before_it_is_fetched(tmp_path: Path) -> None:
     with Arrival(tmp_path / "model") as arrival, pytest.raises(ConfigError, match=r"scratch has .* GB left"):
         arrival.check_room(1 << 60)
+
+
+def test_the_limit_of_scratch_counts_what_is_in_it_already(tmp_path: Path) -> None:
+    (tmp_path / "scratch" / "deep").mkdir(parents=True)
+    (tmp_path / "scratch" / "earlier").write_bytes(b"x" * 600)
+    with Arrival(tmp_path / "scratch" / "deep" / "model") as arrival:
+        with limited_room(tmp_path / "scratch", 1000):
+            arrival.check_room(400)
+            with pytest.raises(ConfigError, match=r"model has .* raise workload\.scratch\.sizeLimit") as caught:
+                arrival.check_room(401)
+        arrival.check_room(401)
+    assert caught.value.reason == "ResourcesTooSmall"
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
