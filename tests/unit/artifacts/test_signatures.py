@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from llmos.artifacts import AsyncArtifacts, Registry, RegistryAccess, Repository, Version, load_public_keys, signature_tag
+from llmos.artifacts import (
+    AsyncArtifacts,
+    Registry,
+    RegistryAccess,
+    Repository,
+    SignatureProblem,
+    Version,
+    digest_bytes,
+    load_public_keys,
+    signature_tag,
+)
 from llmos.errors import ConfigError, TransientError
 from tests.unit.artifacts.cosign import new_key, pem_of, put_signatures, sign, simple_signing
 from tests.unit.artifacts.memory_registry import MemoryRegistry
@@ -127,3 +137,41 @@ def test_what_a_job_has_just_made_need_not_be_signed_yet(memory: MemoryRegistry,
 def test_a_key_of_another_kind_is_refused_with_the_kind_it_must_be(pem: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         load_public_keys(pem)
+
+
+REAL = json.loads((Path(__file__).parent / "cosign_signature.json").read_text())
+"""What cosign 2.6.1 itself left in a registry, and the public key of the pair it had made."""
+
+
+def put_real_signature(memory: MemoryRegistry) -> None:
+    payload = REAL["payload"].encode()
+    memory.blobs[REPOSITORY.path, digest_bytes(payload)] = payload
+    memory.manifests[REPOSITORY.path, signature_tag(REAL["digest"])] = REAL["manifest"].encode()
+
+
+def problem_of_real(memory: MemoryRegistry, key: str) -> SignatureProblem | None:
+    with Registry(RegistryAccess(public_key=key), transport=memory.transport()) as registry:
+        return registry.signature_problem(REPOSITORY, REAL["digest"])
+
+
+def test_what_cosign_itself_has_signed_is_signed(memory: MemoryRegistry) -> None:
+    put_real_signature(memory)
+    assert problem_of_real(memory, REAL["publicKey"]) is None
+
+
+def test_what_cosign_has_signed_is_not_signed_by_another_key(memory: MemoryRegistry) -> None:
+    put_real_signature(memory)
+    found = problem_of_real(memory, pem_of(KEY))
+    assert found is not None
+    assert found.reason == "SignatureInvalid"
+
+
+def test_what_cosign_has_signed_and_somebody_changed_is_not_signed(memory: MemoryRegistry) -> None:
+    changed = REAL["payload"].encode() + b" "
+    manifest = json.loads(REAL["manifest"])
+    manifest["layers"][0] |= {"digest": digest_bytes(changed), "size": len(changed)}
+    memory.blobs[REPOSITORY.path, digest_bytes(changed)] = changed
+    memory.manifests[REPOSITORY.path, signature_tag(REAL["digest"])] = json.dumps(manifest).encode()
+    found = problem_of_real(memory, REAL["publicKey"])
+    assert found is not None
+    assert found.reason == "SignatureInvalid"
