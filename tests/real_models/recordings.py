@@ -1,0 +1,54 @@
+"""Recordings of a person, with what she says: the prompts of a telephone exchange, from two Debian packages (CC-BY-SA-3.0).
+
+They are fetched as packages and read where they lie; nothing of them is kept here.
+"""
+
+import gzip
+import io
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from scipy.signal import resample_poly
+
+from llmos.models.generation.speech import SAMPLING_RATE
+
+_PACKAGES = ("asterisk-core-sounds-en", "asterisk-core-sounds-en-wav")
+_NUMBERS = re.compile(r"\b(zero|one|two|three|four|five|six|seven|eight|nine|ten|pound|star)\b|\d")
+"""Left out: whether a model writes "6" or "six" is no question of hearing."""
+
+
+def fetch_recordings(into: Path) -> Path:
+    into.mkdir()
+    subprocess.run(["apt-get", "download", "--quiet", *_PACKAGES], cwd=into, check=True, capture_output=True)
+    for package in into.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "--extract", package, into], check=True)
+    return into
+
+
+def normalise(text: str) -> str:
+    return " ".join(re.sub(r"[^a-z' ]", " ", text.lower().replace("-", " ")).split())
+
+
+def choose(folder: Path, *, num: int, minimum_words: int = 6) -> list[tuple[Path, str]]:
+    """Return recordings and their words, evenly from the whole list."""
+    text = gzip.decompress((folder / "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz").read_bytes()).decode()
+    paths = {path.relative_to(path.parents[len(path.parts) - 1]).stem: path for path in folder.rglob("*.wav")}
+    found = []
+    for line in text.splitlines():
+        name, _, words = line.partition(":")
+        said = normalise(words)
+        path = paths.get(name.strip().rpartition("/")[2])
+        if path and not line.startswith(";") and len(said.split()) >= minimum_words and not _NUMBERS.search(words.lower()):
+            found.append((path, said))
+    return found[:: max(1, len(found) // num)][:num]
+
+
+def read_wav(path: Path) -> bytes:
+    """Return a recording of a telephone, 8 kHz, as one of 16 kHz."""
+    samples, rate = soundfile.read(path, dtype="float32")
+    stream = io.BytesIO()
+    soundfile.write(stream, resample_poly(samples, SAMPLING_RATE, rate).astype(np.float32), SAMPLING_RATE, format="WAV", subtype="PCM_16")
+    return stream.getvalue()
