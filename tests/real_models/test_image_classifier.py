@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from llmos.models.onnx_compare import open_session
 from PIL import Image
 from sklearn.datasets import load_sample_images
 

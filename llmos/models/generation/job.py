@@ -39,7 +39,7 @@ def import_generator(
             "sizeBytes": sum(file.stat().st_size for file in built.iterdir()),
         }
         write_preprocessing(built, original.describe(built))
-        card = build_card(title="A generator made by LLMOS", facts=_facts(original, spec, precision, weights), library="onnx")
+        card = build_card(title="A generator made by LLMOS", facts=_facts(original, spec, precision, weights), library="onnxruntime-genai")
         (built / "README.md").write_text(card, encoding="utf-8")
         reporter.progress("Push", 50, f"ONNX {precision}")
         pushed = registry.push_payload(
