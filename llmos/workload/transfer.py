@@ -143,7 +143,7 @@ def _free_bytes(folder: Path) -> int:
 def check_room(folder: Path, more_bytes: int, *, name: str, total_bytes: int) -> None:
     """Raise ConfigError if there is no room for that many bytes more of something that has `total_bytes` in all."""
     if more_bytes > (free := _free_bytes(folder)):
-        raise _full(name, f"{total_bytes / 1e9:.1f} GB, and scratch has {free / 1e9:.1f} GB left")
+        raise _full(name, f"{_megabytes(total_bytes)} MB, and scratch has {_megabytes(free)} MB left")
 
 
 @contextmanager
@@ -157,7 +157,7 @@ def _room_needed(path: Path) -> Iterator[None]:
 
 
 def _full(name: str, what: str) -> ConfigError:
-    return ConfigError(f"{name} has {what}; raise workload.scratch.sizeLimit", reason="ResourcesTooSmall")
+    return ConfigError(f"{name} has {what}; raise spec.workload.scratch.sizeLimit", reason="ResourcesTooSmall")
 
 
 class Meter:

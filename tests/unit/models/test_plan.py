@@ -66,9 +66,11 @@ def test_an_import_that_cannot_be_done_stops_before_the_weights_are_loaded(
     encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("llmos.models.loading.load_network", lambda *_: pytest.fail("the weights were loaded"))
+    # Enough to fetch it, and not to make anything of it.
+    room = sum(path.stat().st_size for path in encoder_folder.iterdir()) + 1000
     with serve_folder(encoder_folder) as address, serve_registry(MemoryRegistry()) as host:
         pods = Pods(host, tmp_path)
         spec = {"task": "FeatureExtraction", "source": http_source(encoder_folder, address), "onnx": {"maximumTokens": 16}}
-        assert pods.run(import_job.main, "Model/large", spec, scratch_bytes=1000) == EXIT_PERMANENT
+        assert pods.run(import_job.main, "Model/large", spec, scratch_bytes=room) == EXIT_PERMANENT
     assert pods.termination["reason"] == "ResourcesTooSmall"
     assert "raise spec.workload.scratch.sizeLimit" in pods.termination["message"]

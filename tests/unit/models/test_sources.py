@@ -157,5 +157,5 @@ def test_a_model_that_scratch_cannot_hold_is_refused_before_it_is_fetched(pods: 
     spec = {"task": TASK, "source": {"oci": {"reference": f"{pods.host}/team/minilm:v1"}}}
     assert pods.run(take_weights, "Model/minilm", spec, source={"plainHTTP": True}, scratch_bytes=50) == EXIT_PERMANENT
     assert pods.termination["reason"] == "ResourcesTooSmall"
-    assert "raise workload.scratch.sizeLimit" in pods.termination["message"]
+    assert "raise spec.workload.scratch.sizeLimit" in pods.termination["message"]
     assert not any("/blobs/" in path for method, path in memory.requests if method == "GET")

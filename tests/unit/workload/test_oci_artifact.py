@@ -253,7 +253,7 @@ def test_an_artifact_that_cannot_fit_is_refused_before_it_is_fetched(shelf: Shel
     document = json.loads(shelf.memory.manifests[NAME, "v1"])
     document["layers"][1]["size"] = 1 << 60
     shelf.put("v1", document)
-    with pytest.raises(ConfigError, match=r"scratch has .* GB left; raise workload\.scratch\.sizeLimit"):
+    with pytest.raises(ConfigError, match=r"scratch has .* MB left; raise spec\.workload\.scratch\.sizeLimit"):
         shelf.fetch(tmp_path / "model")
 
 

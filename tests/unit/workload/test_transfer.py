@@ -103,12 +103,12 @@ def test_a_full_disk_names_the_field_to_raise(tmp_path: Path, monkeypatch: pytes
     arrival = Arrival(tmp_path / "model")
     arrival.append(b"all")
     monkeypatch.setattr("llmos.workload.transfer.os.fsync", full)
-    with pytest.raises(ConfigError, match=r"model has more bytes than scratch has left; raise workload\.scratch\.sizeLimit"), arrival:
+    with pytest.raises(ConfigError, match=r"model has more bytes than scratch has left; raise spec\.workload\.scratch\.sizeLimit"), arrival:
         pass
 
 
 def test_a_file_that_cannot_fit_is_refused_before_it_is_fetched(tmp_path: Path) -> None:
-    with Arrival(tmp_path / "model") as arrival, pytest.raises(ConfigError, match=r"scratch has .* GB left"):
+    with Arrival(tmp_path / "model") as arrival, pytest.raises(ConfigError, match=r"scratch has .* MB left"):
         arrival.check_room(1 << 60)
 
 
@@ -118,7 +118,7 @@ def test_the_limit_of_scratch_counts_what_is_in_it_already(tmp_path: Path) -> No
     with Arrival(tmp_path / "scratch" / "deep" / "model") as arrival:
         with limited_room(tmp_path / "scratch", 1000):
             arrival.check_room(400)
-            with pytest.raises(ConfigError, match=r"model has .* raise workload\.scratch\.sizeLimit") as caught:
+            with pytest.raises(ConfigError, match=r"model has .* raise spec\.workload\.scratch\.sizeLimit") as caught:
                 arrival.check_room(401)
         arrival.check_room(401)
     assert caught.value.reason == "ResourcesTooSmall"
