@@ -12,6 +12,7 @@ from llmos.local.kubectl import Document
 
 __all__ = ["Lineage", "version_digest"]
 
+_KINDS = ("Model", "TrainingJob", "KnowledgeBase")
 _VERSION_FIELD = {"KnowledgeBase": "snapshot"}
 
 
@@ -39,8 +40,10 @@ class Lineage:
 
     def load(self, link: Link) -> Loaded:
         """Load a parent from wherever it is: what `trace_chain` asks for."""
-        kind = kind_of_role(link.role)
-        return None if kind is None else self.find(kind, link.digest, preferred=self._resolved_name(link))
+        kind, preferred = kind_of_role(link.role), self._resolved_name(link)
+        # A role of a later LLMOS may be played by any kind.
+        found = (self.find(each, link.digest, preferred=preferred) for each in ([kind] if kind else _KINDS))
+        return next((loaded for loaded in found if loaded is not None), None)
 
     def find(self, kind: str, digest: str, *, preferred: str | None) -> Loaded:
         """Find a version of a kind, in the repository of this name first."""

@@ -94,6 +94,13 @@ def test_an_object_that_now_follows_another_is_verified_by_what_it_was_made_from
     assert "trainingJob: organ" in result.output
 
 
+def test_a_parent_in_a_role_of_a_later_release_is_found_whatever_its_kind(world: LibraryWorld, chain: dict[str, Version]) -> None:
+    world.publish("Model", "later", {"glossary/x": ("hpo", chain["hpo"])}, task="x")
+    result = verify("model/later")
+    assert result.exit_code == 0, result.output
+    assert f"glossary/x: hpo {chain['hpo'].digest} Present" in result.output
+
+
 def test_an_earlier_version_is_verified_by_its_digest(world: LibraryWorld, chain: dict[str, Version]) -> None:
     world.publish("Model", "minilm", task="Another")
     result = verify("model/minilm", "--digest", chain["base"].digest)
