@@ -28,7 +28,7 @@ from llmos.artifacts.repository import Repository
 from llmos.artifacts.transport import Transport, registry_url
 from llmos.errors import TransientError
 
-__all__ = ["copy_payload", "has_blob", "push_document", "push_payload", "put_manifest"]
+__all__ = ["copy_payload", "has_blob", "push_blob", "push_document", "push_payload", "put_manifest"]
 
 _PIECE_BYTES: Final = 1 << 20
 
@@ -84,8 +84,8 @@ def push_payload(
         raise ValueError(f"{len(files)} files need a manifest of {len(manifest)} bytes; at most {MAX_DOCUMENT_BYTES} can be read back")
     sources = {layer.digest: file.source for layer, file in zip(layers, sorted(files, key=lambda file: file.path), strict=True)}
     for layer in layers:
-        _push_blob(transport, repository, layer.digest, layer.size_bytes, _FileBody(sources[layer.digest]))
-    _push_blob(transport, repository, digest_bytes(config_bytes), len(config_bytes), config_bytes)
+        push_blob(transport, repository, layer.digest, layer.size_bytes, _FileBody(sources[layer.digest]))
+    push_blob(transport, repository, digest_bytes(config_bytes), len(config_bytes), config_bytes)
     digest = digest_bytes(manifest)
     put_manifest(transport, repository, payload_tag(digest), manifest)
     return PushedPayload(digest, parse_manifest(manifest).size_bytes)
@@ -97,8 +97,8 @@ def push_document(transport: Transport, repository: Repository, tag: str, artifa
     if len(data) > MAX_DOCUMENT_BYTES:
         raise ValueError(f"the document for {tag} has {len(data)} bytes; at most {MAX_DOCUMENT_BYTES} can be read back")
     manifest = build_document_manifest(artifact_type, data)
-    _push_blob(transport, repository, digest_bytes(EMPTY_BLOB), len(EMPTY_BLOB), EMPTY_BLOB)
-    _push_blob(transport, repository, digest_bytes(data), len(data), data)
+    push_blob(transport, repository, digest_bytes(EMPTY_BLOB), len(EMPTY_BLOB), EMPTY_BLOB)
+    push_blob(transport, repository, digest_bytes(data), len(data), data)
     put_manifest(transport, repository, tag, manifest)
     return digest_bytes(manifest)
 
@@ -112,7 +112,7 @@ def copy_payload(transport: Transport, source: Repository, target: Repository, m
         if source.host == target.host and _mount_blob(transport, source, target, blob.digest):
             continue
         url = registry_url(transport.access, source, f"blobs/{blob.digest}")
-        _push_blob(transport, target, blob.digest, blob.size_bytes, _BlobBody(transport, url))
+        push_blob(transport, target, blob.digest, blob.size_bytes, _BlobBody(transport, url))
     put_manifest(transport, target, payload_tag(parsed.digest), manifest)
 
 
@@ -133,7 +133,7 @@ def _mount_blob(transport: Transport, source: Repository, target: Repository, di
     return response.status_code == 201
 
 
-def _push_blob(transport: Transport, repository: Repository, digest: str, size_bytes: int, content: Any) -> None:
+def push_blob(transport: Transport, repository: Repository, digest: str, size_bytes: int, content: Any) -> None:
     """Upload a blob in one piece unless the registry has it; a failed upload starts again in a new session."""
 
     def once() -> None:
