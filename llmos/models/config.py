@@ -58,6 +58,9 @@ class Task(StrEnum):
     IMAGE_CLASSIFICATION = "ImageClassification"
     """Picture to one score for each label."""
 
+    AUDIO_CLASSIFICATION = "AudioClassification"
+    """Sound to one score for each label."""
+
     SPEECH_RECOGNITION = "SpeechRecognition"
     """Sound to the text that is said in it."""
 
@@ -75,7 +78,13 @@ class Task(StrEnum):
     @property
     def has_labels(self) -> bool:
         """Whether the columns of its output are labels with ids."""
-        return self in (Task.TEXT_CLASSIFICATION, Task.TOKEN_CLASSIFICATION, Task.SEQUENCE_PAIR, Task.IMAGE_CLASSIFICATION)
+        return self in (
+            Task.TEXT_CLASSIFICATION,
+            Task.TOKEN_CLASSIFICATION,
+            Task.SEQUENCE_PAIR,
+            Task.IMAGE_CLASSIFICATION,
+            Task.AUDIO_CLASSIFICATION,
+        )
 
 
 class Precision(StrEnum):

@@ -22,6 +22,7 @@ _LOADERS: Final[Mapping[Task, str]] = {
     Task.TOKEN_CLASSIFICATION: _TEXT,
     Task.SEQUENCE_PAIR: _TEXT,
     Task.MASKED_LM: _TEXT,
+    Task.AUDIO_CLASSIFICATION: "audio_network:load_audio_network",
     Task.IMAGE_CLASSIFICATION: "image_network:load_image_network",
 }
 

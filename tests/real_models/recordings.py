@@ -35,12 +35,13 @@ def normalise(text: str) -> str:
 def choose(folder: Path, *, num: int, minimum_words: int = 6) -> list[tuple[Path, str]]:
     """Return recordings and their words, evenly from the whole list."""
     text = gzip.decompress((folder / "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz").read_bytes()).decode()
-    paths = {path.relative_to(path.parents[len(path.parts) - 1]).stem: path for path in folder.rglob("*.wav")}
+    root = next(folder.rglob("activated.wav")).parent
+    paths = {path.relative_to(root).with_suffix("").as_posix(): path for path in root.rglob("*.wav")}
     found = []
     for line in text.splitlines():
         name, _, words = line.partition(":")
         said = normalise(words)
-        path = paths.get(name.strip().rpartition("/")[2])
+        path = paths.get(name.strip())
         if path and not line.startswith(";") and len(said.split()) >= minimum_words and not _NUMBERS.search(words.lower()):
             found.append((path, said))
     return found[:: max(1, len(found) // num)][:num]

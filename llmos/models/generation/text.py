@@ -26,7 +26,14 @@ class OriginalText(Original):
         model, self.tokenizer = load_generator(folder, spec.task)
         self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
         self.architecture = type(model).__name__
-        self.reference = run_reference(model, self.tokenizer, maximum_tokens=spec.onnx.maximum_tokens)
+        reference = run_reference(model, self.tokenizer, maximum_tokens=spec.onnx.maximum_tokens)
+        if not math.isfinite(reference.bits_per_byte):
+            raise PermanentError(
+                "the model itself, run by torch, answers with numbers that are none (NaN or infinite); its weights are damaged: train or "
+                "fetch it again",
+                reason="InvalidSource",
+            )
+        self.reference = reference
 
     @property
     def measurements(self) -> Mapping[str, Any]:
