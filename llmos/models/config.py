@@ -207,7 +207,7 @@ class Source(SpecPart):
 class FormatSpec(SpecPart):
     """What the source is, where it is no folder that transformers loads."""
 
-    type: Literal["GGUF", "CTranslate2", "StateDict"]
+    type: Literal["GGUF", "CTranslate2", "ONNX", "StateDict"]
     file: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Which file of the folder; not needed where there is one of the format."""
 

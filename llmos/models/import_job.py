@@ -57,8 +57,8 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
         from llmos.models.onnx_export import export_onnx
 
         reporter.progress("Import", 0, "loading the weights")
-        network = load_network(folder, spec.task)
-        num_parameters = sum(parameter.numel() for parameter in network.parameters())
+        network = load_network(folder, spec.task, form=spec.format)
+        num_parameters = network.num_parameters
         measurements: dict[str, Any] = {**carried, "parameters": num_parameters, "onnx": {}}
         measurements |= label_measurements(labels)
         payloads = [weights]
@@ -108,7 +108,11 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
     worst = max(measurements["onnx"].values(), key=lambda values: float(values["maximumDifference"]))["maximumDifference"]
     return Result(
         payloads=payloads,
-        message=f"{num_parameters:,} parameters imported; the ONNX export differs from torch by at most {worst}",
+        message=(
+            f"{num_parameters:,} parameters taken as ONNX, which there is no original to compare with"
+            if network.given
+            else f"{num_parameters:,} parameters imported; the ONNX export differs from torch by at most {worst}"
+        ),
         tools=tool_versions("torch", "transformers", "onnx", "onnxscript", *tools_of(spec.format), *_tools_of(spec.onnx.precisions)),
         measurements=measurements,
     )

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from llmos.models.config import Task
+from llmos.models.config import FormatSpec, Task
 
 if TYPE_CHECKING:
     from llmos.models.network import Network
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["load_network"]
 
 _TEXT: Final = "text_tasks:load_text_network"
+_GIVEN: Final = "onnx_given:load_given_network"
 _LOADERS: Final[Mapping[Task, str]] = {
     Task.FEATURE_EXTRACTION: _TEXT,
     Task.TEXT_CLASSIFICATION: _TEXT,
@@ -27,10 +28,14 @@ _LOADERS: Final[Mapping[Task, str]] = {
 }
 
 
-def load_network(folder: Path, task: Task) -> "Network":
+def load_network(folder: Path, task: Task, *, form: FormatSpec | None = None) -> "Network":
     """Load a model folder in float32, in evaluation mode, on the CPU.
+
+    Args:
+        form: what the source was; a folder with a graph that was given is opened, not loaded.
 
     Raises: ConfigError: InvalidSource if transformers cannot load it, TaskMismatch if its weights have no head for the task.
     """
-    module, name = _LOADERS[task].split(":")
+    loader = _GIVEN if form is not None and form.type == "ONNX" else _LOADERS[task]
+    module, name = loader.split(":")
     return cast("Network", getattr(import_module(f"llmos.models.{module}"), name)(folder, task))

@@ -30,6 +30,14 @@ class Network(nn.Module, ABC):
     maximum_positions: int | None
     """Longest input it was built for; None where there is no such bound."""
 
+    given: Path | None = None
+    """The graph itself, where the model came as ONNX: it is taken as it is, and nothing is exported."""
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers it has learned."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
     @property
     def input_names(self) -> tuple[str, ...]:
         """The names of `inputs`."""

@@ -6,6 +6,7 @@ file's digest is its identity.
 """
 
 import logging
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ _EXTERNAL_DATA_BYTES: Final = 1 << 30
 
 
 def export_onnx(network: Network, path: Path, *, maximum_tokens: int) -> Path:
-    """Write `path` (and `<path>.data` if it is large).
+    """Write `path` (and `<path>.data` if it is large); a graph that was given is copied.
 
     Inputs and outputs are those the network names, the batch axis before each; every free axis of an input is the same length.
 
@@ -46,6 +47,8 @@ def export_onnx(network: Network, path: Path, *, maximum_tokens: int) -> Path:
             f"spec.onnx.maximumTokens is {maximum_tokens}, and the model has {network.maximum_positions} positions; lower it",
             reason="InvalidSpec",
         )
+    if network.given is not None:
+        return Path(shutil.copyfile(network.given, path))
     arrays = network.make_inputs(EXAMPLE_SHAPE, np.random.default_rng(0), full=True)
     batch = torch.export.Dim("batch", min=1, max=_MAXIMUM_BATCH)
     length = torch.export.Dim("tokens", min=1, max=max(maximum_tokens, EXAMPLE_SHAPE[1]))

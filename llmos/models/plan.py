@@ -88,11 +88,11 @@ def plan_import(folder: Path, *, precisions: Sequence[str], available: Available
     """Plan the export of a model folder.
 
     Args:
-        folder: with safetensors; checked by `copy_model_folder`.
+        folder: with safetensors or a graph; checked by `take_model_folder`.
         precisions: of spec.onnx.
         available: what the pod has.
     """
-    files = sorted(folder.rglob("*.safetensors"))
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".onnx"))
     parameters = sum(_count_parameters(path) for path in files)
     weights = 4 * parameters
     factor = _MEMORY_FACTOR_EXTERNAL if weights > _EXTERNAL_BYTES else _MEMORY_FACTOR
@@ -121,7 +121,9 @@ def _missing(memory: int, scratch: int, available: Available) -> tuple[str, ...]
 
 
 def _count_parameters(path: Path) -> int:
-    """Return the numbers in a safetensors file, from its header alone."""
+    """Return the numbers in a safetensors file, from its header alone; of an ONNX file, which has none, those it has room for."""
+    if path.suffix == ".onnx":
+        return path.stat().st_size // 4
     with path.open("rb") as stream:
         length = min(int.from_bytes(stream.read(8), "little"), _MAX_HEADER_BYTES)
         header = json.loads(stream.read(length))

@@ -19,9 +19,9 @@ from llmos.models.network import Network
 from llmos.models.serving_files import write_preprocessing
 from llmos.models.tensors import Inputs, TensorSpec
 
-__all__ = ["TextNetwork", "write_tokenizer"]
+__all__ = ["INPUTS", "TextNetwork", "write_tokenizer"]
 
-_INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")
+INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids")
 
 
 class TextNetwork(Network):
@@ -35,7 +35,7 @@ class TextNetwork(Network):
         self.model = model
         self.tokenizer = tokenizer
         accepted = set(inspect.signature(model.forward).parameters) & set(tokenizer.model_input_names)
-        self.inputs = tuple(TensorSpec(name, "INT64", (-1,)) for name in _INPUTS if name in accepted)
+        self.inputs = tuple(TensorSpec(name, "INT64", (-1,)) for name in INPUTS if name in accepted)
         self.outputs = (output,)
         self.pooling = pooling
         self.is_pair = is_pair

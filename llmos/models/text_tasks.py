@@ -2,7 +2,7 @@
 
     T tokens, D width, L labels, V vocabulary.
 
-A new task of this kind is one entry of `_TASKS`. Must not: know how a graph is exported.
+A new task of this kind is one entry of `TEXT_TASKS`. Must not: know how a graph is exported.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,14 +25,16 @@ from llmos.models.spans import choose_scheme
 from llmos.models.tensors import TensorSpec
 from llmos.models.text_network import TextNetwork
 
-__all__ = ["load_text_network"]
+__all__ = ["TEXT_TASKS", "TextTask", "load_text_network"]
 
 Describe = Callable[[Any, Any, Path], Mapping[str, Any]]
 """Takes model, tokenizer and folder; returns what the task adds to `preprocessing.json`, or refuses the model."""
 
 
 @dataclass(frozen=True, slots=True)
-class _TextTask:
+class TextTask:
+    """What sets a task apart."""
+
     loader: Any
     heads: tuple[str, ...]
     output: Callable[[Any], TensorSpec]
@@ -45,7 +47,7 @@ class _TextTask:
 
 def load_text_network(folder: Path, task: Task) -> TextNetwork:
     """Load a folder with an encoder of text, in evaluation mode; raises as `load_network`."""
-    wanted = _TASKS[task]
+    wanted = TEXT_TASKS[task]
     tokenizer = load_tokenizer(folder)
     model = load_pretrained(wanted.loader, folder, task=task, heads=wanted.heads)
     check_vocabulary(model, tokenizer)
@@ -104,21 +106,21 @@ def _one_of_each_label(config: Any) -> TensorSpec:
     return TensorSpec("logits", "FP32", (int(config.num_labels),))
 
 
-_TASKS: Final[Mapping[Task, _TextTask]] = {
-    Task.FEATURE_EXTRACTION: _TextTask(
+TEXT_TASKS: Final[Mapping[Task, TextTask]] = {
+    Task.FEATURE_EXTRACTION: TextTask(
         AutoModel, (), lambda config: TensorSpec("embedding", "FP32", (int(config.hidden_size),)), pooling="Mean"
     ),
-    Task.TEXT_CLASSIFICATION: _TextTask(AutoModelForSequenceClassification, ("ForSequenceClassification",), _one_of_each_label),
-    Task.SEQUENCE_PAIR: _TextTask(
+    Task.TEXT_CLASSIFICATION: TextTask(AutoModelForSequenceClassification, ("ForSequenceClassification",), _one_of_each_label),
+    Task.SEQUENCE_PAIR: TextTask(
         AutoModelForSequenceClassification, ("ForSequenceClassification",), _one_of_each_label, _describe_pair, is_pair=True
     ),
-    Task.TOKEN_CLASSIFICATION: _TextTask(
+    Task.TOKEN_CLASSIFICATION: TextTask(
         AutoModelForTokenClassification,
         ("ForTokenClassification",),
         lambda config: TensorSpec("logits", "FP32", (-1, int(config.num_labels))),
         _describe_tokens,
     ),
-    Task.MASKED_LM: _TextTask(
+    Task.MASKED_LM: TextTask(
         AutoModelForMaskedLM,
         ("ForMaskedLM", "ForPreTraining"),
         lambda config: TensorSpec("logits", "FP32", (-1, int(config.vocab_size))),

@@ -39,7 +39,7 @@ def take_weights(config: JobConfig, spec: ModelSpec, registry: Registry, reporte
         config_type=MODEL_CONFIG,
         config=build_model_config("safetensors"),
     )
-    return folder, pushed.payload("weights", format="safetensors", **found, **describe_conversion(folder, spec.format)), {}
+    return folder, pushed.payload("weights", **{"format": "safetensors", **found, **describe_conversion(folder, spec.format)}), {}
 
 
 def _take_from_training(

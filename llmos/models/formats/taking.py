@@ -22,11 +22,17 @@ CONVERSION_FILE: Final = "conversion.json"
 _CONVERTERS: Final[Mapping[str, str]] = {
     "GGUF": "gguf_file:convert_gguf",
     "CTranslate2": "ctranslate2:convert_ctranslate2",
+    "ONNX": "onnx_file:take_onnx",
     "StateDict": "state_dict:convert_state_dict",
 }
 """Format → `module:function` of `(source, into, FormatSpec) -> what was changed`; loaded when used, because they need torch."""
 
-_SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {"GGUF": (".gguf",), "CTranslate2": (".bin",), "StateDict": (".pth", ".pt")}
+_SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
+    "GGUF": (".gguf",),
+    "CTranslate2": (".bin",),
+    "ONNX": (".onnx",),
+    "StateDict": (".pth", ".pt"),
+}
 _TOOLS: Final[Mapping[str, tuple[str, ...]]] = {"GGUF": ("gguf",), "StateDict": ("timm",)}
 
 
@@ -47,7 +53,8 @@ def take_model_folder(source: Path, into: Path, form: FormatSpec | None = None) 
         return copy_model_folder(source, into, may_link=True)
     module, name = _CONVERTERS[form.type].split(":")
     changes = getattr(import_module(f"llmos.models.formats.{module}"), name)(source, into, form)
-    document = {"convertedFrom": form.type, "changes": changes}
+    kept = {"format": "onnx"} if form.type == "ONNX" else {"convertedFrom": form.type}
+    document = {**kept, "changes": changes}
     (into / CONVERSION_FILE).write_text(json.dumps(document, sort_keys=True, indent=1) + "\n", encoding="utf-8")
     return into
 
@@ -73,7 +80,7 @@ def is_wanted(form: FormatSpec | None) -> Callable[[str], bool]:
 
 
 def describe_conversion(folder: Path, form: FormatSpec | None) -> Mapping[str, str]:
-    """Return attributes for the payload of a folder that `take_model_folder` wrote: `convertedFrom` and `changes`; none for a copy."""
+    """Return attributes for the payload of a folder that `take_model_folder` wrote; none for a copy."""
     # Only where we converted: a file of that name in somebody's folder says nothing.
     return dict(json.loads((folder / CONVERSION_FILE).read_text(encoding="utf-8"))) if form else {}
 
