@@ -54,16 +54,15 @@ def measure_invariance(network: Network, session: Any, *, maximum_tokens: int) -
     beside: list[tuple[Answer, Answer]] = []
     padded: list[tuple[Answer, Answer]] = []
     for lengths in np.split(_lengths(maximum_tokens), _BATCHES):
+        longest = int(lengths.max())
         rows = [network.make_inputs((1, int(length)), generator, full=True) for length in lengths]
-        bare = [session.run(None, dict(row)) for row in rows]
-        wide = [network.pad(row, int(lengths.max())) for row in rows]
-        filled: list[Inputs] = [row for row in wide if row is not None]
-        if len(filled) < len(rows):
-            # Nothing is padded: rows of one length then, as they come.
-            filled = [network.make_inputs((1, int(lengths.max())), generator, full=True) for _ in rows]
-            alone = [session.run(None, dict(row)) for row in filled]
-        else:
-            alone = [session.run(None, dict(row)) for row in filled]
+        filled: list[Inputs] = [wide for row in rows if (wide := network.pad(row, longest)) is not None]
+        is_padded = len(filled) == len(rows)
+        if not is_padded:
+            filled = [network.make_inputs((1, longest), generator, full=True) for _ in rows]
+        alone = [session.run(None, dict(row)) for row in filled]
+        if is_padded:
+            bare = [session.run(None, dict(row)) for row in rows]
             padded += [(_cut(long, short), short) for long, short in zip(alone, bare, strict=True)]
         together = session.run(None, {name: np.concatenate([row[name] for row in filled]) for name in network.input_names})
         beside += [([array[index : index + 1] for array in together], one) for index, one in enumerate(alone)]

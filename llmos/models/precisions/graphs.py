@@ -56,16 +56,18 @@ def find_products(model: Any, *, precision: str) -> list[Product]:
     `Gemm`s are taken only where there is no `MatMul`: beside them they are heads, which see one row of each text; there is no time to gain,
     and what they lose goes straight into the answer.
 
-    Raises: PermanentError (PrecisionUnsupported) if the products hold less than a quarter of the weights.
+    Raises: PermanentError (PrecisionUnsupported) if the products hold less than a quarter of the weights that are computed with.
     """
     known = constants(model)
     found = [product for node in model.graph.node if (product := _as_product(node, known))]
     chosen = [product for product in found if product.node.op_type == "MatMul"] or found
-    total = sum(int(np.prod(tensor.dims)) for tensor in known.values())
+    # Tables that are only looked into (embeddings) take no time, however large they are.
+    computed = {name for node in model.graph.node if node.op_type != "Gather" for name in node.input if name in known}
+    total = sum(int(np.prod(known[name].dims)) for name in computed)
     share = sum(int(np.prod(known[name].dims)) for name in {product.weight for product in chosen}) / max(total, 1)
     if share < _LEAST_SHARE:
         raise PermanentError(
-            f"{precision} makes matrix products with fixed weights smaller, and they hold {share:.0%} of this model's weights; "
+            f"{precision} makes matrix products with fixed weights smaller, and they hold {share:.0%} of the weights it computes with; "
             "remove it from spec.onnx.precisions",
             reason="PrecisionUnsupported",
         )

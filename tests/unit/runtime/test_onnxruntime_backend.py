@@ -7,9 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
+from llmos.models.precisions import build_precision
 from llmos.runtime import triton
 from tests.unit.runtime.tiny_onnx import CONFIG, write_tiny_onnx
 
@@ -159,3 +162,54 @@ def test_without_a_number_of_threads_the_containers_limit_counts(backend, tmp_pa
     monkeypatch.setattr(backend, "_CGROUP", tmp_path)
     monkeypatch.setattr(backend.os, "sched_getaffinity", lambda _pid: set(range(8)))
     assert backend.session_options({}).intra_op_num_threads == expected
+
+
+PRECISIONS = {"Float32": 1e-6, "Float16": 0.01, "Int8Dynamic": 0.05, "Int8Static": 0.1}
+
+
+def write_float32(path: Path) -> None:
+    """Write what an export looks like to the recipes: a table, a normalisation, a product."""
+    rng = np.random.default_rng(0)
+    weights = {"table": rng.normal(size=(32, 16)), "gain": np.ones(16), "weight": rng.normal(size=(16, 4)) / 4}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gather", ["table", "input_ids"], ["embedded"], name="n0"),
+            helper.make_node("LayerNormalization", ["embedded", "gain"], ["normal"], name="n1"),
+            helper.make_node("MatMul", ["normal", "weight"], ["scores"], name="n2"),
+            helper.make_node("ReduceMean", ["scores", "tokens"], ["logits"], name="n3", keepdims=0),
+        ],
+        "classifier",
+        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens"])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 4])],
+        [
+            *(numpy_helper.from_array(array.astype(np.float32), name) for name, array in weights.items()),
+            numpy_helper.from_array(np.array([1], np.int64), "tokens"),
+        ],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), str(path))
+
+
+class FakeNetwork:
+    maximum_positions = None
+
+    def make_inputs(self, shape, generator, *, full=False):
+        return {"input_ids": generator.integers(0, 32, shape)}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_every_precision_that_runs_on_a_cpu_is_opened_and_answers_as_float32_does(backend, tmp_path, precision):
+    write_float32(tmp_path / "float32.onnx")
+    (tmp_path / "1").mkdir()
+    network = FakeNetwork()
+    texts = [network.make_inputs((1, 8), np.random.default_rng(seed)) for seed in range(16)]
+    build_precision(precision, tmp_path / "float32.onnx", tmp_path / "1" / "model.onnx", network=network, calibration=texts)
+    config = {"max_batch_size": 32, "input": [{"name": "input_ids"}], "output": [{"name": "logits"}]}
+    made = backend.TritonPythonModel()
+    made.initialize({"model_config": json.dumps(config), "model_repository": str(tmp_path), "model_version": "1"})
+    ids = np.random.default_rng(99).integers(0, 32, (3, 6))
+    answers = [logits(response) for response in made.execute([Request(input_ids=row[None]) for row in ids])]
+    exact = onnxruntime.InferenceSession(str(tmp_path / "float32.onnx"), providers=["CPUExecutionProvider"]).run(None, {"input_ids": ids})[
+        0
+    ]
+    # Joined by the backend, each request gets its own row; how far it may be is what the format can hold.
+    np.testing.assert_allclose(np.concatenate(answers), exact, atol=PRECISIONS[precision])
