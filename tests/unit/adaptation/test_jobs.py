@@ -3,21 +3,27 @@
 Real modules, real wheels, real pip without an index, and a registry behind a real socket.
 """
 
+import itertools
 import logging
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
+import torch
 
 from llmos.adaptation import train_job
 from llmos.artifacts import inputs_hash
+from llmos.cli.evaluation import load_evaluation
 from llmos.errors import EXIT_PERMANENT
 from llmos.knowledge import build_job
-from llmos.models import import_job, read_labels
+from llmos.models import Task, import_job, load_network, read_labels
 from llmos.models.datasets import read_dataset_payload
+from llmos.models.onnx_build import BuiltOnnx
 from llmos.workload import run
 from tests.unit.artifacts.memory_registry import MemoryRegistry
 from tests.unit.models.http_registry import serve_folder, serve_registry
@@ -179,7 +185,42 @@ def test_a_set_that_cannot_be_measured_on_is_refused_for_good(world: list[Pods],
     assert message in world[0].termination["message"]
 
 
-def test_a_model_below_its_minimum_is_no_version_and_says_by_how_much(world: list[Pods]) -> None:
+@pytest.fixture
+def exports(world: list[Pods], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports without the seconds that they take: the gate is given the export of Model/organ, as Int8Dynamic with its head turned."""
+    made, measured = world[0].fetch("Model/organ", "onnx"), world[0].version("Model/organ").measurements["onnx"]["Float32"]
+
+    def build(_network: Any, _exported: Path, folder: Path, *, precision: str, **_: Any) -> BuiltOnnx:
+        shutil.copytree(made, folder)
+        if precision == "Int8Dynamic":
+            turn_head(folder / "model.onnx")
+        return BuiltOnnx(folder, measured)
+
+    monkeypatch.setattr("llmos.models.onnx_export.export_onnx", lambda *_, **__: made / "model.onnx")
+    monkeypatch.setattr("llmos.models.onnx_build.build_onnx", build)
+
+
+def turn_head(path: Path) -> None:
+    """Turn the sign of every score: the worst label becomes the best."""
+    model = onnx.load(path)
+    last = next(node for node in model.graph.node if "logits" in node.output)
+    last.output[list(last.output).index("logits")] = "turned"
+    model.graph.node.append(onnx.helper.make_node("Neg", ["turned"], ["logits"]))
+    onnx.save(model, path)
+
+
+def label_by_itself(pods: Pods) -> str:
+    """A set on which the trained model is always right: it gave the labels."""
+    folder = pods.fetch("TrainingJob/organ", "model")
+    network, labels = load_network(folder, Task.TEXT_CLASSIFICATION), read_labels(folder)
+    texts = [" ".join(words) for words in itertools.permutations(WORDS[9:13] + WORDS[:2], 4)]
+    with torch.inference_mode():
+        logits = network.model(**network.tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=16)).logits
+    rows = [f"{text},{labels[int(column)].id}" for text, column in zip(texts, logits.argmax(1), strict=True)]
+    return "\n".join(["text,label", *rows])
+
+
+def test_a_model_below_its_minimum_is_no_version_and_says_by_how_much(world: list[Pods], exports: None) -> None:
     pods = world[0]
     spec = FOLLOWING | {"evaluation": EVALUATED["evaluation"] | {"minimum": "0.9"}}
     assert pods.run(import_job.main, "Model/wrong", spec, {"trainingJob": "TrainingJob/organ"}) == EXIT_PERMANENT
@@ -188,6 +229,28 @@ def test_a_model_below_its_minimum_is_no_version_and_says_by_how_much(world: lis
     hashed = inputs_hash(kind="Model", spec=spec, parents={"trainingJob": pods.versions["TrainingJob/organ"]})
     with pods.registry() as registry:
         assert registry.find_version(pods.repository("Model/wrong"), hashed) is None
+
+
+def test_a_harmful_quantization_is_in_no_version_and_the_others_are(world: list[Pods], exports: None) -> None:
+    pods = world[0]
+    file = {"inline": {"content": label_by_itself(pods)}, "format": "CSV"}
+    spec = FOLLOWING | {
+        "onnx": ONNX | {"precisions": ["Float32", "Int8Dynamic"]},
+        "evaluation": {"dataset": {"file": file}, "maximumDrop": "0.05"},
+    }
+    assert pods.run(import_job.main, "Model/guarded", spec, {"trainingJob": "TrainingJob/organ"}) == 0, pods.termination
+    version = pods.version("Model/guarded")
+    assert [payload.attributes.get("precision") for payload in version.provenance.payloads] == [None, "Float32"]
+    (refused,) = version.measurements["refused"]
+    assert (refused["precision"], refused["reason"]) == ("Int8Dynamic", "GateFailed")
+    assert re.fullmatch(
+        r"the drop of Accuracy is 1\.0000 \(0\.9\d+ to 1\.0000\) and must be at most 0\.05: missed by 0\.9500", refused["message"]
+    )
+    assert version.measurements["onnx"]["Float32"]["evaluation"]["gate"] == "Passed"
+    with pods.registry() as registry:
+        found = load_evaluation(registry, pods.repository("Model/guarded"), version, name="guarded", precision="Int8Dynamic")
+    assert found.refused.startswith("GateFailed: the drop of Accuracy is 1.0000")
+    assert all(answer.given["Int8Dynamic"] != answer.label == answer.given["Float32"] for answer in found.report.answers)
 
 
 def test_a_second_run_finds_its_work_done(world: list[Pods]) -> None:
