@@ -5,11 +5,12 @@ Must not: fetch weights, or commit a version.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from llmos.artifacts import MODEL_ARTIFACT, MODEL_CONFIG, Payload, Registry
+from llmos.artifacts import Payload, Registry
 from llmos.models.config import ModelSpec, Task
-from llmos.models.folder import build_model_config, folder_layers
+from llmos.models.exports import Exports, push_export
+from llmos.models.formats import tools_of
 from llmos.models.generation.building import build_generator
 from llmos.models.generation.original import Original
 from llmos.models.serving_files import MADE_FROM, TASK, build_card, write_preprocessing
@@ -17,13 +18,14 @@ from llmos.workload import JobConfig, Reporter
 
 __all__ = ["import_generator", "open_original"]
 
+_TOOLS: Final = ("torch", "transformers", "onnxruntime-genai", "onnxruntime", "onnx")
+
 
 def import_generator(
     config: JobConfig, spec: ModelSpec, registry: Registry, reporter: Reporter, *, folder: Path, weights: Payload
-) -> tuple[list[Payload], Mapping[str, Any], str]:
+) -> Exports:
     """Build and push every precision.
 
-    Returns: the payloads of role `onnx`, measurements as in the contract, and one line for people.
     Raises: as `open_original` and `build_generator`; PermanentError (ExportDiffers).
     """
     reporter.progress("Import", 0, "loading the weights, and what the original answers")
@@ -41,17 +43,10 @@ def import_generator(
         write_preprocessing(built, original.describe(built))
         card = build_card(title="A generator made by LLMOS", facts=_facts(original, spec, precision, weights), library="onnxruntime-genai")
         (built / "README.md").write_text(card, encoding="utf-8")
-        reporter.progress("Push", 50, f"ONNX {precision}")
-        pushed = registry.push_payload(
-            config.target.repository,
-            folder_layers(built),
-            artifact_type=MODEL_ARTIFACT,
-            config_type=MODEL_CONFIG,
-            config=build_model_config("onnx", precision=precision),
-        )
-        payloads.append(pushed.payload("onnx", precision=precision))
+        payloads.append(push_export(config, registry, reporter, built, precision))
     measurements = {"parameters": original.num_parameters, **original.measurements, "onnx": measured}
-    return payloads, measurements, f"{original.num_parameters:,} parameters imported; {original.summarise(measured)}"
+    message = f"{original.num_parameters:,} parameters imported; {original.summarise(measured)}"
+    return Exports(payloads, measurements, message, (*_TOOLS, *tools_of(spec.format)))
 
 
 def open_original(folder: Path, spec: ModelSpec) -> Original:

@@ -196,8 +196,8 @@ def exports(world: list[Pods], monkeypatch: pytest.MonkeyPatch) -> None:
             turn_head(folder / "model.onnx")
         return BuiltOnnx(folder, measured)
 
-    monkeypatch.setattr("llmos.models.onnx_export.export_onnx", lambda *_, **__: made / "model.onnx")
-    monkeypatch.setattr("llmos.models.onnx_build.build_onnx", build)
+    monkeypatch.setattr("llmos.models.exporting.export_onnx", lambda *_, **__: made / "model.onnx")
+    monkeypatch.setattr("llmos.models.exporting.build_onnx", build)
 
 
 def turn_head(path: Path) -> None:
