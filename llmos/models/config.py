@@ -71,6 +71,17 @@ class Task(StrEnum):
     """Text to a shorter one: generation after an instruction that travels with the model."""
 
     @property
+    def is_encoder_of_text(self) -> bool:
+        """Whether tokens go in, all at once, and numbers come out."""
+        return self in (
+            Task.FEATURE_EXTRACTION,
+            Task.TEXT_CLASSIFICATION,
+            Task.TOKEN_CLASSIFICATION,
+            Task.SEQUENCE_PAIR,
+            Task.MASKED_LM,
+        )
+
+    @property
     def is_generative(self) -> bool:
         """Whether it writes token by token, which ONNX Runtime GenAI runs."""
         return self in (Task.SPEECH_RECOGNITION, Task.TEXT_GENERATION, Task.SUMMARIZATION)
@@ -271,6 +282,8 @@ class ModelSpec(SpecPart):
     def _check_format(self) -> Self:
         if self.format is not None and self.source.training_job is not None:
             raise ValueError("must not set format with source.trainingJob: what a TrainingJob makes is safetensors")
+        if self.format is not None and self.format.type == "ONNX" and not self.task.is_encoder_of_text:
+            raise ValueError("must set format type ONNX only with a task of encoders of text")
         return self
 
 

@@ -47,6 +47,7 @@ def test_the_spec_of_the_contract_is_read() -> None:
         ({"format": {"type": "StateDict"}}, "spec.format: must set architecture with type StateDict, and only then"),
         ({"format": {"type": "GGUF", "architecture": "EfficientNetLite0"}}, "spec.format: must set architecture with type StateDict"),
         ({"source": {"trainingJob": {}}, "format": {"type": "GGUF"}}, "spec: must not set format with source.trainingJob"),
+        ({"task": "TextGeneration", "format": {"type": "ONNX"}}, "spec: must set format type ONNX only with a task of encoders of text"),
         ({"colour": "red"}, "spec.colour is unknown; remove it"),
     ],
 )

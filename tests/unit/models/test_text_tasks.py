@@ -13,7 +13,7 @@ import torch
 from llmos.errors import ConfigError
 from llmos.models import OnnxSpec, Task, TensorSpec, TextNetwork, export_onnx, load_network, read_labels
 from llmos.models.onnx_build import build_onnx
-from llmos.models.text_tasks import load_text_network
+from llmos.models.text_tasks import TEXT_TASKS, load_text_network
 from tests.unit.models.tiny import SPECIAL, WORDS, make_folder
 
 TAGS = ["O", "B-organ", "I-organ"]
@@ -125,6 +125,10 @@ def test_a_folder_that_names_fewer_labels_than_its_head_has_is_refused(tagger_fo
     (folder / "labels.json").write_text(json.dumps({"labels": [{"id": tag, "name": tag} for tag in TAGS[:2]]}))
     with pytest.raises(ConfigError, match=r"different labels|names 2 labels and its head has 3"):
         load_network(folder, Task.TOKEN_CLASSIFICATION)
+
+
+def test_encoders_of_text_are_those_that_are_loaded_as_such() -> None:
+    assert set(TEXT_TASKS) == {task for task in Task if task.is_encoder_of_text}
 
 
 def test_every_task_has_a_loader() -> None:
