@@ -2,7 +2,6 @@
 
 import base64
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,26 +29,22 @@ from tests.unit.models.http_registry import serve_registry
 NAMESPACE = "demo"
 ROLES = {"Model": ("weights", "onnx"), "TrainingJob": ("model",), "KnowledgeBase": ("snapshot",)}
 
-KUBECTL = """
-import json, sys
-from pathlib import Path
 
-objects = json.loads((Path(__file__).parent / "objects.json").read_text())
-arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
-if any("--namespace=" in argument and argument != "--namespace=demo" for argument in sys.argv):
-    objects = []
-if arguments[0] != "get":
-    with (Path(__file__).parent / "told").open("a") as told:
-        told.write(json.dumps(sys.argv[1:]) + "\\n")
-    sys.exit(0)
-kinds = [kind.split(".")[0].rstrip("s") for kind in arguments[1].split(",")]
-found = [item for item in objects if item["kind"].lower() in kinds]
-if len(arguments) > 2:
-    found = [item for item in found if item["metadata"]["name"] == arguments[2]]
-    sys.stdout.write(json.dumps(found[0]) if found else "")
-else:
-    sys.stdout.write(json.dumps({"items": found}))
-"""
+@dataclass(frozen=True)
+class DocumentKubectl(Kubectl):
+    """A kubectl that answers `get` from documents, without a process."""
+
+    documents: tuple[dict[str, Any], ...] = ()
+
+    def run(self, *args: str, input: str | None = None, timeout_s: float = 300.0) -> str:
+        verb, kinds, *name = [argument for argument in args if not argument.startswith("--")]
+        assert verb == "get", args
+        is_here = self.namespace in (None, NAMESPACE) or "--all-namespaces" in args
+        wanted = [kind.split(".")[0].rstrip("s") for kind in kinds.split(",")]
+        found = [item for item in self.documents if is_here and item["kind"].lower() in wanted]
+        if not name:
+            return json.dumps({"items": found})
+        return next((json.dumps(item) for item in found if item["metadata"]["name"] == name[0]), "")
 
 
 @dataclass
@@ -67,13 +62,7 @@ class LibraryWorld:
 
     @property
     def kubectl(self) -> Kubectl:
-        (self.folder / "objects.json").write_text(json.dumps(self.objects))
-        return Kubectl(Path("/c"), NAMESPACE, self.folder / "kubectl")
-
-    def told(self) -> list[list[str]]:
-        """What kubectl was told to change."""
-        path = self.folder / "told"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return DocumentKubectl(Path("/c"), NAMESPACE, documents=tuple(self.objects))
 
     def repository(self, kind: str, name: str) -> Repository:
         return self.root.child(NAMESPACE, kind.lower(), name)
@@ -129,9 +118,6 @@ def _kind(role: str) -> str:
 
 @contextmanager
 def library_world(folder: Path) -> Iterator[LibraryWorld]:
-    program = folder / "kubectl"
-    program.write_text(f"#!{sys.executable}\n{KUBECTL}")
-    program.chmod(0o755)
     memory = MemoryRegistry()
     with serve_registry(memory) as host:
         yield LibraryWorld(folder, host, memory)
