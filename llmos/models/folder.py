@@ -48,8 +48,9 @@ def copy_model_folder(source: Path, into: Path, *, may_link: bool = False) -> Pa
     _read_config(source)
     if not any(source.glob("*.safetensors")):
         others = sorted(path.name for path in source.iterdir() if path.suffix in {".bin", ".pt", ".pth", ".h5", ".msgpack", ".gguf"})
-        remedy = f"; {others[0]} is not taken: only safetensors are" if others else ""
-        raise ConfigError(f"{source.name} has no *.safetensors{remedy}", reason="InvalidSource")
+        # A source may have left out what is never taken; the remedy is the same.
+        named = f"{others[0]} is" if others else "pickles and other formats are"
+        raise ConfigError(f"the source has no *.safetensors: {named} not taken, only safetensors are", reason="InvalidSource")
     into.mkdir(parents=True)
     for path in sorted(source.rglob("*")):
         if not path.is_file() or path.is_symlink() or not is_model_file(path.name):
@@ -107,12 +108,12 @@ def _read_config(folder: Path) -> Mapping[str, Any]:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(
-            f"{folder.name} has no config.json; `path` must name the folder that holds the model", reason="InvalidSource"
+            "the source has no config.json; `path` must name the folder that holds the model", reason="InvalidSource"
         ) from None
     except (OSError, ValueError) as error:
-        raise ConfigError(f"config.json in {folder.name} cannot be read: {error}", reason="InvalidSource") from error
+        raise ConfigError(f"config.json of the source cannot be read: {error}", reason="InvalidSource") from error
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise ConfigError(f"config.json in {folder.name} names no model_type; transformers cannot tell what it is", reason="InvalidSource")
+        raise ConfigError("config.json of the source names no model_type; transformers cannot tell what it is", reason="InvalidSource")
     return config
 
 

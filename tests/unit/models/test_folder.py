@@ -42,7 +42,7 @@ def test_a_folder_with_anything_else_is_not_pushed(source: Path) -> None:
 
 def test_a_model_that_is_only_a_pickle_is_refused(source: Path, tmp_path: Path) -> None:
     (source / "model.safetensors").rename(source / "pytorch_model.bin")
-    with pytest.raises(ConfigError, match=r"no \*\.safetensors; old\.h5 is not taken: only safetensors are") as caught:
+    with pytest.raises(ConfigError, match=r"no \*\.safetensors: old\.h5 is not taken, only safetensors are") as caught:
         copy_model_folder(source, tmp_path / "taken")
     assert caught.value.reason == "InvalidSource"
 
