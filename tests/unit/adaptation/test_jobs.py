@@ -32,8 +32,10 @@ from tests.unit.models.tiny import WORDS, make_folder
 from tests.unit.workload.wheels import NAME, VERSION, build_wheel
 
 ONNX = {"precisions": ["Float32"], "maximumDifference": "0.001", "maximumTokens": 16}
+ENCODER_ONNX = ONNX | {"precisions": ["Float32", "Int8Dynamic"]}
 FOLLOWING = {"task": "TextClassification", "source": {"trainingJob": {}}, "onnx": ONNX}
-EVALUATED = FOLLOWING | {"evaluation": {"dataset": {"trainingJob": {}}, "calibrationPercent": 40}}
+EVERY_PRECISION = ONNX | {"precisions": ["Float32", "Float16", "BFloat16", "Int8Dynamic", "Int8Static"]}
+EVALUATED = FOLLOWING | {"onnx": EVERY_PRECISION, "evaluation": {"dataset": {"trainingJob": {}}, "calibrationPercent": 40}}
 TRAINING: dict[str, Any] = {
     "task": "TextClassification",
     "objective": "Supervised",
@@ -95,7 +97,7 @@ def world(index: tuple[Path, str], package: dict[str, str], tmp_path_factory: py
             knowledge = {"name": "tiny", "license": None, "pythonPackage": package, "files": [{"path": "pkg/tiny.obo", "format": "OBO"}]}
             spec = {"sources": [knowledge], "linking": {"languages": ["en"], "minimumNameCharacters": 3}}
             assert pods.run(build_job.main, "KnowledgeBase/tiny", spec) == 0, pods.termination
-            assert pods.run(import_job.main, "Model/base", {"task": "FeatureExtraction", "source": source, "onnx": ONNX}) == 0, (
+            assert pods.run(import_job.main, "Model/base", {"task": "FeatureExtraction", "source": source, "onnx": ENCODER_ONNX}) == 0, (
                 pods.termination
             )
             assert pods.run(train_job.main, "TrainingJob/organ", TRAINING, PARENTS) == 0, pods.termination
@@ -124,7 +126,7 @@ def test_a_version_names_its_parents_and_its_payloads(world: list[Pods]) -> None
     assert followed.parents == {"trainingJob": pods.versions["TrainingJob/organ"]}
     assert [(payload.role, dict(payload.attributes)) for payload in followed.payloads] == [
         ("weights", {"format": "safetensors"}),
-        ("onnx", {"precision": "Float32"}),
+        *(("onnx", {"precision": precision}) for precision in ("Float32", "Float16", "Int8Dynamic", "Int8Static")),
     ]
     # What was trained is what is served: the same payload, not a copy with another digest.
     assert followed.payloads[0].digest == trained.payloads[0].digest
@@ -144,13 +146,32 @@ def test_measurements_say_how_good_it_is_and_against_what(world: list[Pods]) -> 
     assert (values["labels"], values["trainItems"] % 3, values["steps"]) == (2, 0, -(-values["trainItems"] // 8) * 6)
     followed = world[0].version("Model/organ").measurements
     assert followed["baselineAccuracy"] == values["baselineAccuracy"]
-    # Its own accuracy is that of the export, on the part that no temperature was fitted on.
+    # Its own accuracy is that of the chosen export, on the part that no temperature was fitted on.
+    chosen = followed["onnx"][followed["precision"]]["evaluation"]
+    assert (followed["accuracy"], followed["macroF1"]) == (chosen["accuracy"], chosen["macroF1"])
     measured = followed["onnx"]["Float32"]["evaluation"]
-    assert (followed["accuracy"], followed["macroF1"]) == (measured["accuracy"], measured["macroF1"])
     assert followed["evaluation"]["source"]["accuracy"] == measured["accuracy"]
     assert (measured["accuracyDrop"], measured["gate"]) == ("0.0000", "Passed")
     assert followed["labels"] == 2
     assert float(followed["onnx"]["Float32"]["maximumDifference"]) < 1e-5
+
+
+def test_what_cannot_run_here_is_left_out_and_said_and_the_rest_is_measured(world: list[Pods]) -> None:
+    version = world[0].version("Model/organ")
+    built = [payload.attributes["precision"] for payload in version.provenance.payloads if payload.role == "onnx"]
+    assert built == ["Float32", "Float16", "Int8Dynamic", "Int8Static"]
+    (refused,) = version.measurements["refused"]
+    assert (refused["precision"], refused["reason"]) == ("BFloat16", "PrecisionUnsupported")
+    assert "cannot run it on a CPU" in refused["message"]
+    measured = version.measurements["onnx"]
+    assert set(measured) == set(built)
+    for values in measured.values():
+        assert values["peakMemoryBytes"] > 10 << 20
+        assert float(values["p50MillisecondsBatch1"]) <= float(values["p95MillisecondsBatch1"])
+        assert values["batching"] in ("Joined", "Alone")
+    # Nothing bounds what an answer may cost, so no quantized export is served unless somebody names it.
+    assert version.measurements["precision"] in ("Float32", "Float16")
+    assert {"onnxruntime", "numpy"} <= set(version.provenance.tools)
 
 
 def test_a_training_carries_what_it_held_out_and_what_it_learned_from(world: list[Pods]) -> None:
@@ -307,7 +328,7 @@ def test_the_same_folder_from_addresses_has_the_same_weights(world: list[Pods], 
     for name, data in members.items():
         (tmp_path / name).write_bytes(data)
     with serve_folder(tmp_path) as url:
-        spec = {"task": "FeatureExtraction", "source": http_source(tmp_path, url), "onnx": ONNX}
+        spec = {"task": "FeatureExtraction", "source": http_source(tmp_path, url), "onnx": ENCODER_ONNX}
         assert world[0].run(import_job.main, "Model/from-addresses", spec) == 0, world[0].termination
     payloads = [world[0].version(key).provenance.payloads for key in ("Model/base", "Model/from-addresses")]
     assert payloads[0] == payloads[1]
