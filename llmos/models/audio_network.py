@@ -6,6 +6,7 @@ Recordings are filled up to the window before, so nothing is ever padded here, a
 `audio_spec` says how.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,9 @@ from transformers import AutoModelForAudioClassification
 from llmos.errors import ConfigError
 from llmos.models.audio_spec import AudioSpec, read_audio_spec
 from llmos.models.config import Task
+from llmos.models.fixed_network import FixedNetwork
 from llmos.models.labels import check_label_count
-from llmos.models.network import Network
 from llmos.models.pretrained import load_pretrained
-from llmos.models.serving_files import write_preprocessing
 from llmos.models.tensors import Inputs, TensorSpec
 
 __all__ = ["AudioNetwork", "load_audio_network"]
@@ -27,43 +27,27 @@ __all__ = ["AudioNetwork", "load_audio_network"]
 _INPUT = "input_features"
 
 
-class AudioNetwork(Network):
+class AudioNetwork(FixedNetwork):
     """Wraps a transformers classifier of mel features; its one output is `logits` [B, L]."""
 
     def __init__(self, model: Any, spec: AudioSpec) -> None:
-        super().__init__()
-        self.model = model
+        given = TensorSpec(_INPUT, "FP32", (spec.num_mel_bins, spec.num_frames))
+        super().__init__(model, given=given, length=spec.num_frames)
         self.spec = spec
-        self.inputs = (TensorSpec(_INPUT, "FP32", (spec.num_mel_bins, spec.num_frames)),)
-        self.outputs = (TensorSpec("logits", "FP32", (int(model.config.num_labels),)),)
-        self.maximum_positions = None
 
     def forward(self, features_BMF: Tensor) -> Tensor:
         """Return logits_BL."""
         logits_BL: Tensor = self.model(features_BMF).logits
         return logits_BL
 
-    def choose_shapes(self, maximum_length: int) -> tuple[tuple[int, int], ...]:
-        """Return one window and three; their length is their frames, whatever is asked for."""
-        return (1, self.spec.num_frames), (3, self.spec.num_frames)
-
     def make_inputs(self, shape: tuple[int, int], generator: np.random.Generator, *, full: bool = False) -> Inputs:
         """Make features as loud as a recording's."""
         batch, _ = shape
         return {_INPUT: generator.uniform(-1, 1, (batch, *self.inputs[0].dims)).astype(np.float32)}
 
-    def pad(self, inputs: Inputs, length: int) -> Inputs | None:
-        """Return None: windows have one length."""
-        return None
-
-    def write_assets(self, folder: Path, *, maximum_length: int) -> None:
-        """Write `preprocessing.json`."""
-        document = {
-            "inputs": [tensor.name for tensor in self.inputs],
-            "outputs": [tensor.name for tensor in self.outputs],
-            "audio": self.spec.to_document(),
-        }
-        write_preprocessing(folder, document)
+    def describe_input(self) -> Mapping[str, Any]:
+        """Return `audio`."""
+        return {"audio": self.spec.to_document()}
 
 
 def load_audio_network(folder: Path, task: Task) -> AudioNetwork:

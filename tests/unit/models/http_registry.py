@@ -1,15 +1,15 @@
 """Real sockets for jobs to be tested through: the in-memory registry, and a folder of files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import httpx
 
 from tests.unit.artifacts.memory_registry import MemoryRegistry
+from tests.unit.loopback import serving
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def serve_registry(memory: MemoryRegistry, port: int = 0) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with _serving(Handler, port) as host:
+    with serving(Handler, port) as host:
         yield host
 
 
@@ -62,19 +62,5 @@ def serve_folder(folder: Path) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with _serving(partial(Handler, directory=str(folder)), 0) as host:
+    with serving(partial(Handler, directory=str(folder)), 0) as host:
         yield f"http://{host}"
-
-
-@contextmanager
-def _serving(handler: Callable[..., BaseHTTPRequestHandler], port: int) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-    server.daemon_threads = True
-    thread = Thread(target=partial(server.serve_forever, poll_interval=0.01), daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import unquote
 
+from tests.unit.loopback import serving
 from tests.unit.workload.mirror import Mirror, running_mirror
 
 REPOSITORY = "team/minilm"
@@ -68,16 +68,9 @@ def running_hub() -> Iterator[Hub]:
         class Handler(_Handler):
             hub = told
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        told.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
+        with serving(Handler) as host:
+            told.url = f"http://{host}"
             yield told
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):
