@@ -165,7 +165,6 @@ def test_defaults_are_visible_in_the_stored_object(api: Api) -> None:
     assert stored("knowledgebase")["linking"] == {"languages": ["en"], "minimumNameCharacters": 3}
     assert stored("inferenceservice") == {
         "model": {"name": "organ-system", "update": "Automatic"},
-        "precision": "Float32",
         "replicas": 1,
         "grounding": {"maximumFacts": 20},
         "limits": {"maximumTextCharacters": 4096, "timeoutSeconds": 10},
