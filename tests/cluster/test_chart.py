@@ -340,6 +340,8 @@ def test_a_sweep_is_scheduled_on_request(release: Release) -> None:
     pod = job["jobTemplate"]["spec"]["template"]
     assert job["schedule"] == "30 3 * * 0"
     assert pod["spec"]["containers"][0]["args"] == ["--grace-days", "1", "--keep", "2"]
+    # The service account gives no token by itself, and without one nobody knows what is used.
+    assert pod["spec"]["automountServiceAccountToken"] is True
     # Its pods must not stand behind the operator's Service.
     selector = documents["Deployment", release.operator]["spec"]["selector"]["matchLabels"]
     assert not selector.items() <= pod["metadata"]["labels"].items()
