@@ -3,6 +3,7 @@
 One class a kind of input, in a file of its own. Must not: build, or push.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,9 +33,20 @@ class Original(ABC):
     def measure(self, built: Path, *, precision: str) -> Mapping[str, Any]:
         """Measure one precision beside it; raises PermanentError (ExportDiffers) for one that is broken."""
 
-    @abstractmethod
     def describe(self, built: Path) -> Mapping[str, Any]:
         """Return `preprocessing.json`: all a server must know to ask."""
+        runtime = json.loads((built / "genai_config.json").read_text(encoding="utf-8"))
+        return {
+            "task": str(self.spec.task),
+            "runtime": "onnxruntime-genai",
+            "type": runtime["model"]["type"],
+            "maximumTokens": self.spec.onnx.maximum_tokens,
+            **self.describe_request(),
+        }
+
+    @abstractmethod
+    def describe_request(self) -> Mapping[str, Any]:
+        """Return what a request of this kind becomes: its part of `preprocessing.json`."""
 
     @abstractmethod
     def summarise(self, measured: Mapping[str, Mapping[str, Any]]) -> str:

@@ -6,7 +6,6 @@ Must not: know where recordings come from.
 """
 
 import io
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -145,14 +144,9 @@ class OriginalSpeech(Original):
         spoken = [f"<|{language}|>", "<|transcribe|>"] if self.is_multilingual else []
         return ["<|startoftranscript|>", *spoken, "<|notimestamps|>"]
 
-    def describe(self, built: Path) -> Mapping[str, Any]:
+    def describe_request(self) -> Mapping[str, Any]:
         """Say which sound is taken, and which tokens go first."""
-        runtime = json.loads((built / "genai_config.json").read_text(encoding="utf-8"))
         return {
-            "task": str(self.spec.task),
-            "runtime": "onnxruntime-genai",
-            "type": runtime["model"]["type"],
-            "maximumTokens": self.spec.onnx.maximum_tokens,
             "audio": {"samplingRate": SAMPLING_RATE, "channels": 1, "maximumSeconds": MAXIMUM_SECONDS},
             "prompt": {"tokens": self.prompt("{language}")},
         }

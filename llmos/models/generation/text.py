@@ -1,6 +1,5 @@
 """Text that goes on from text: a causal language model beside what was built from it."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,14 +74,9 @@ class OriginalText(Original):
                 reason="ExportDiffers",
             )
 
-    def describe(self, built: Path) -> Mapping[str, Any]:
+    def describe_request(self) -> Mapping[str, Any]:
         """Say how a text becomes a prompt."""
-        runtime = json.loads((built / "genai_config.json").read_text(encoding="utf-8"))
         return {
-            "task": str(self.spec.task),
-            "runtime": "onnxruntime-genai",
-            "type": runtime["model"]["type"],
-            "maximumTokens": self.spec.onnx.maximum_tokens,
             "prompt": choose_prompt(self.spec.task, has_chat_template=bool(self.tokenizer.chat_template)).to_document(),
         }
 
