@@ -3,8 +3,8 @@
 `Snapshot` is what others use. Must not: need torch, or a network outside `build_job`.
 """
 
-from llmos.knowledge.build import BuiltSnapshot, SourceFile, build_snapshot
-from llmos.knowledge.names import LinkingSettings
+from llmos.knowledge.building.build import BuiltSnapshot, SourceFile, build_snapshot
+from llmos.knowledge.linking.names import LinkingSettings
 from llmos.knowledge.snapshot import EntityReference, Fact, FactEvidence, FactSource, Mention, Snapshot
 
 __all__ = [

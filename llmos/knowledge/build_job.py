@@ -15,9 +15,9 @@ from pydantic.alias_generators import to_camel
 
 from llmos.artifacts import KNOWLEDGE_ARTIFACT, KNOWLEDGE_CONFIG, KNOWLEDGE_FILE, FileLayer, Registry
 from llmos.errors import ConfigError
-from llmos.knowledge.build import BuiltSnapshot, SourceFile, build_snapshot
-from llmos.knowledge.content import FORMAT_VERSION
-from llmos.knowledge.names import LinkingSettings
+from llmos.knowledge.building.build import BuiltSnapshot, SourceFile, build_snapshot
+from llmos.knowledge.building.content import FORMAT_VERSION
+from llmos.knowledge.linking.names import LinkingSettings
 from llmos.workload import JobConfig, Reporter, Result, fetch_python_package, run_job
 
 __all__ = ["build", "main", "parse_spec"]

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from llmos.artifacts import digest_bytes, digest_file
 from llmos.errors import PermanentError
 from llmos.knowledge.layout import AUTOMATON_FILE, DATABASE_FILE, DESCRIPTION_FILE, Description, SourceVersion
-from llmos.knowledge.linker import Linker
+from llmos.knowledge.linking.linker import Linker
 
 __all__ = ["EntityReference", "Fact", "FactEvidence", "FactSource", "Mention", "Snapshot"]
 

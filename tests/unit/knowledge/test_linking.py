@@ -6,10 +6,11 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmos.knowledge.content import FileOrigin, Name, Scope
-from llmos.knowledge.linker import Linker
-from llmos.knowledge.names import LinkingSettings, build_name_table, encode_key
-from llmos.knowledge.normalise import keys, tokenise
+from llmos.knowledge.building.content import FileOrigin, Name
+from llmos.knowledge.linking.linker import Linker
+from llmos.knowledge.linking.names import LinkingSettings, build_name_table, encode_key
+from llmos.knowledge.linking.normalise import keys, tokenise
+from llmos.knowledge.sink import Scope
 
 ORIGIN = FileOrigin("s", "1", "f")
 

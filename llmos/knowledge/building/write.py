@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from llmos.artifacts import canonical_json, digest_bytes, digest_file
-from llmos.knowledge.content import Content, Evidence, FileOrigin, Scope, Statement, content_digest
-from llmos.knowledge.frequency import frequency_rank
+from llmos.knowledge.building.content import Content, Evidence, FileOrigin, Statement, content_digest
+from llmos.knowledge.formats.frequency import frequency_rank
 from llmos.knowledge.layout import (
     AUTOMATON_FILE,
     DATABASE_FILE,
@@ -21,8 +21,9 @@ from llmos.knowledge.layout import (
     Description,
     SourceVersion,
 )
-from llmos.knowledge.linker import Linker
-from llmos.knowledge.names import LinkingSettings, NameTable, build_name_table
+from llmos.knowledge.linking.linker import Linker
+from llmos.knowledge.linking.names import LinkingSettings, NameTable, build_name_table
+from llmos.knowledge.sink import Scope
 
 __all__ = ["write_snapshot"]
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from llmos.knowledge.content import Name, Scope
-from llmos.knowledge.normalise import keys
+from llmos.knowledge.building.content import Name
+from llmos.knowledge.linking.normalise import keys
+from llmos.knowledge.sink import Scope
 
 __all__ = ["FUNCTION_WORDS", "LinkingSettings", "NameTable", "build_name_table", "encode_key"]
 

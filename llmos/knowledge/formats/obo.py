@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from llmos.knowledge.content import Content, Entity, Evidence, FileOrigin, Name, Scope, Statement
+from llmos.knowledge.building.content import Content, Entity, Evidence, FileOrigin, Name, Statement
 from llmos.knowledge.problems import Problem, refuse_if_broken
+from llmos.knowledge.sink import Scope
 
 __all__ = ["parse_obo"]
 

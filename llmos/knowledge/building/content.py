@@ -9,25 +9,15 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Final
 
 from llmos.knowledge.problems import Problem
+from llmos.knowledge.sink import Scope
 
-__all__ = ["FORMAT_VERSION", "Content", "Entity", "Evidence", "FileOrigin", "Name", "Scope", "Statement", "content_digest", "merge"]
+__all__ = ["FORMAT_VERSION", "Content", "Entity", "Evidence", "FileOrigin", "Name", "Statement", "content_digest", "merge"]
 
 FORMAT_VERSION: Final = 1
 """Version of meaning: parsers, normaliser, plural forms and this digest. Raise it when the same source should give other content."""
-
-
-class Scope(StrEnum):
-    """How closely a name fits its entity, closest first."""
-
-    Preferred = "Preferred"
-    Exact = "Exact"
-    Narrow = "Narrow"
-    Broad = "Broad"
-    Related = "Related"
 
 
 @dataclass(frozen=True, slots=True, order=True)

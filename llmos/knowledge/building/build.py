@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from llmos.errors import ConfigError
-from llmos.knowledge.content import Content, merge
-from llmos.knowledge.hpoa import parse_hpoa
+from llmos.knowledge.building.content import Content, merge
+from llmos.knowledge.building.write import write_snapshot
+from llmos.knowledge.formats.hpoa import parse_hpoa
+from llmos.knowledge.formats.obo import parse_obo
 from llmos.knowledge.layout import Description
-from llmos.knowledge.names import LinkingSettings
-from llmos.knowledge.obo import parse_obo
+from llmos.knowledge.linking.names import LinkingSettings
 from llmos.knowledge.problems import Problem, refuse_if_broken
-from llmos.knowledge.write import write_snapshot
 
 __all__ = ["FORMATS", "BuiltSnapshot", "SourceFile", "build_snapshot"]
 

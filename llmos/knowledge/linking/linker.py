@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import daachorse
 
-from llmos.knowledge.normalise import tokenise
+from llmos.knowledge.linking.normalise import tokenise
 
 __all__ = ["Linker", "Match"]
 
