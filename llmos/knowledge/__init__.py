@@ -3,9 +3,10 @@
 `Snapshot` is what others use. Must not: need torch, or a network outside `build_job`.
 """
 
-from llmos.knowledge.building.build import BuiltSnapshot, SourceFile, build_snapshot
+from llmos.knowledge.building.build import BuiltSnapshot, build_snapshot
 from llmos.knowledge.linking.names import LinkingSettings
 from llmos.knowledge.snapshot import EntityReference, Fact, FactEvidence, FactSource, Mention, Snapshot
+from llmos.knowledge.source_file import SourceFile
 
 __all__ = [
     "BuiltSnapshot",

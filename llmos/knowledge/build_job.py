@@ -15,9 +15,10 @@ from pydantic.alias_generators import to_camel
 
 from llmos.artifacts import KNOWLEDGE_ARTIFACT, KNOWLEDGE_CONFIG, KNOWLEDGE_FILE, FileLayer, Registry
 from llmos.errors import ConfigError
-from llmos.knowledge.building.build import BuiltSnapshot, SourceFile, build_snapshot
-from llmos.knowledge.building.content import FORMAT_VERSION
+from llmos.knowledge.building.build import BuiltSnapshot, build_snapshot
+from llmos.knowledge.layout import FORMAT_VERSION
 from llmos.knowledge.linking.names import LinkingSettings
+from llmos.knowledge.source_file import SourceFile
 from llmos.workload import JobConfig, Reporter, Result, fetch_python_package, run_job
 
 __all__ = ["build", "main", "parse_spec"]
@@ -91,7 +92,8 @@ def build(config: JobConfig, reporter: Reporter, *, fetch: FetchPackage = fetch_
         payloads=[pushed.payload("snapshot", contentDigest=built.description.content_digest)],
         message=f"{counts['entities']} entities, {counts['names']} names, {counts['facts']} facts, {counts['problems']} malformed lines",
         tools={
-            "daachorse": version("daachorse"),
+            "duckdb": version("duckdb"),
+            "marisa-trie": version("marisa-trie"),
             "knowledgeFormat": str(FORMAT_VERSION),
             "sqlite": sqlite3.sqlite_version,
         },

@@ -7,33 +7,60 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["AUTOMATON_FILE", "DATABASE_FILE", "DESCRIPTION_FILE", "INDEXES", "SCHEMA", "SCHEMA_VERSION", "Description", "SourceVersion"]
+__all__ = [
+    "DATABASE_FILE",
+    "DESCRIPTION_FILE",
+    "FORMAT_VERSION",
+    "INDEXES",
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "TRIE_FILE",
+    "Description",
+    "SourceVersion",
+]
 
-SCHEMA_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""Version of meaning: parsers, normaliser, plural forms, content digest. Raise it when the same source should give other content."""
+
+SCHEMA_VERSION: Final = 2
+"""Version of the files' form: raise it when a reader of the old form cannot read the new one."""
 
 DATABASE_FILE: Final = "facts.sqlite"
-AUTOMATON_FILE: Final = "names.daachorse"
+TRIE_FILE: Final = "names.marisa"
 DESCRIPTION_FILE: Final = "snapshot.json"
 
-# Integer ids throughout. Facts of an entity lie together, by predicate, most frequent first, so that "the first twenty" reads twenty rows.
+# Integer ids throughout. `visibility` is a set of partitions, all of which a reader must have been opened for; 0 is the empty set.
+# Facts of an entity lie together, by predicate and visibility, most frequent first, so that "the first twenty" reads twenty rows.
 # `rank` is 10,000 less the frequency in hundredths of a percent; unknown frequencies come after every known one but zero.
+# A derived fact's evidence is a number of `proof`; all of these are larger than those of `evidence`.
+# `entity` has what everybody sees; where `is_defined` is 0, nobody does without a partition. `label` has what a partition adds.
 SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE entity (number INTEGER PRIMARY KEY, id TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL);
-CREATE TABLE file (number INTEGER PRIMARY KEY, source TEXT NOT NULL, version TEXT NOT NULL, path TEXT NOT NULL);
+CREATE TABLE document (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE visibility (number INTEGER PRIMARY KEY, partitions TEXT NOT NULL);
+CREATE TABLE entity (number INTEGER PRIMARY KEY, id TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, name_rank INTEGER NOT NULL,
+  is_defined INTEGER NOT NULL);
+CREATE TABLE label (entity INTEGER, visibility INTEGER, name TEXT NOT NULL, name_rank INTEGER NOT NULL, kind TEXT NOT NULL,
+  is_defined INTEGER NOT NULL, PRIMARY KEY (entity, visibility)) WITHOUT ROWID;
+CREATE TABLE file (number INTEGER PRIMARY KEY, source TEXT NOT NULL, version TEXT NOT NULL, path TEXT NOT NULL,
+  visibility INTEGER NOT NULL);
 CREATE TABLE name (entity INTEGER, text TEXT, scope TEXT, tag TEXT, language TEXT, file INTEGER,
   PRIMARY KEY (entity, text, scope, tag, language, file)) WITHOUT ROWID;
-CREATE TABLE mention (key INTEGER, rank INTEGER, entity INTEGER, PRIMARY KEY (key, rank, entity)) WITHOUT ROWID;
+CREATE TABLE attribute (subject INTEGER, place INTEGER, predicate TEXT NOT NULL, value TEXT NOT NULL, datatype TEXT NOT NULL,
+  language TEXT NOT NULL, file INTEGER NOT NULL, PRIMARY KEY (subject, place)) WITHOUT ROWID;
+CREATE TABLE mention (key INTEGER, visibility INTEGER, rank INTEGER, entity INTEGER,
+  PRIMARY KEY (key, visibility, rank, entity)) WITHOUT ROWID;
 CREATE TABLE predicate (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
 CREATE TABLE evidence (number INTEGER PRIMARY KEY, file INTEGER NOT NULL, reference TEXT NOT NULL, code TEXT NOT NULL,
-  frequency TEXT NOT NULL);
-CREATE TABLE fact (subject INTEGER, predicate INTEGER, rank INTEGER, object INTEGER, evidence INTEGER,
-  PRIMARY KEY (subject, predicate, rank, object, evidence)) WITHOUT ROWID;
+  frequency TEXT NOT NULL, method TEXT NOT NULL, sentence TEXT NOT NULL, confidence INTEGER NOT NULL);
+CREATE TABLE proof (number INTEGER PRIMARY KEY, rule TEXT NOT NULL, confidence INTEGER NOT NULL, body TEXT NOT NULL);
+CREATE TABLE fact (subject INTEGER, predicate INTEGER, visibility INTEGER, rank INTEGER, object INTEGER, evidence INTEGER,
+  PRIMARY KEY (subject, predicate, visibility, rank, object, evidence)) WITHOUT ROWID;
 """
 
 INDEXES: Final = """
 CREATE UNIQUE INDEX entity_id ON entity (id);
-CREATE INDEX fact_object ON fact (object, predicate, rank, subject, evidence);
+CREATE INDEX fact_object ON fact (object, predicate, visibility, rank, subject, evidence);
 """
 
 

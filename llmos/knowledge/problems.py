@@ -14,8 +14,6 @@ __all__ = ["MAXIMUM_PERCENT", "Problem", "refuse_if_broken"]
 MAXIMUM_PERCENT: Final = 1
 """More malformed lines than this share of a file's records stop the build."""
 
-_SHOWN: Final = 3
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
@@ -32,16 +30,16 @@ class Problem:
         return f"{self.path}:{self.line}: {self.message}"
 
 
-def refuse_if_broken(problems: Sequence[Problem], *, num_records: int, path: str, format_name: str) -> None:
+def refuse_if_broken(first: Sequence[Problem], *, num_problems: int, num_records: int, path: str, format_name: str) -> None:
     """Stop when a file has no records at all, or too large a share of bad ones.
 
     Raises: ConfigError (InvalidSource), naming the first bad lines.
     """
     if num_records == 0:
         raise ConfigError(f"{path} has no {format_name} records; check `path` and `format` of this file", reason="InvalidSource")
-    if len(problems) * 100 > num_records * MAXIMUM_PERCENT:
-        shown = "; ".join(str(problem) for problem in problems[:_SHOWN])
+    if num_problems * 100 > num_records * MAXIMUM_PERCENT:
+        shown = "; ".join(str(problem) for problem in first)
         raise ConfigError(
-            f"{path} has {len(problems)} malformed lines for {num_records} {format_name} records, more than {MAXIMUM_PERCENT} %: {shown}",
+            f"{path} has {num_problems} malformed lines for {num_records} {format_name} records, more than {MAXIMUM_PERCENT} %: {shown}",
             reason="InvalidSource",
         )

@@ -1,145 +1,66 @@
 """A snapshot as it is read: entities, facts, and names in text. What services and training share, so that both link alike.
 
-Opening checks that the files are the ones described and that SQLite and automaton belong together; after that nothing changes, and every
-method may be called from any thread (each has its own connection). Calls take microseconds to a few milliseconds and never wait.
+Opening checks that the files are the ones described and that SQLite and trie belong together; after that nothing changes, and every
+method may be called from any thread. Calls take microseconds to a few milliseconds and never wait.
 Must not: reach a network or write.
 """
 
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain, zip_longest
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
-from urllib.parse import quote
+from typing import Any, Self
 
-from llmos.artifacts import digest_bytes, digest_file
+from llmos.artifacts import digest_file
 from llmos.errors import PermanentError
-from llmos.knowledge.layout import AUTOMATON_FILE, DATABASE_FILE, DESCRIPTION_FILE, Description, SourceVersion
+from llmos.knowledge.layout import DATABASE_FILE, DESCRIPTION_FILE, TRIE_FILE, Description, SourceVersion
 from llmos.knowledge.linking.linker import Linker
+from llmos.knowledge.reading.database import Database
+from llmos.knowledge.reading.values import Attribute, EntityReference, Fact, FactEvidence, FactSource, Mention
+from llmos.knowledge.reading.view import View
 
-__all__ = ["EntityReference", "Fact", "FactEvidence", "FactSource", "Mention", "Snapshot"]
-
-_MAPPED_BYTES: Final = 1 << 30
-
-_FACT_COLUMNS: Final = """
-SELECT s.id, s.name, p.name, o.id, o.name, file.source, file.version, file.path, e.reference, e.code, e.frequency FROM (
-  SELECT subject, predicate, rank, object, min(evidence) AS evidence FROM fact WHERE {side} = ? AND predicate = ?
-  GROUP BY {order} ORDER BY {order} LIMIT ?) AS f
-JOIN entity AS s ON s.number = f.subject JOIN entity AS o ON o.number = f.object JOIN predicate AS p ON p.number = f.predicate
-JOIN evidence AS e ON e.number = f.evidence JOIN file ON file.number = e.file
-"""
-_OUTGOING: Final = _FACT_COLUMNS.format(side="subject", order="rank, object")
-_INCOMING: Final = _FACT_COLUMNS.format(side="object", order="rank, subject")
-
-
-@dataclass(frozen=True, slots=True)
-class EntityReference:
-    """An entity as it is shown."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class FactSource:
-    """Where a fact was read."""
-
-    name: str
-    version: str
-    file: str
-
-
-@dataclass(frozen=True, slots=True)
-class FactEvidence:
-    """Why the source says so; empty where it gives no reason."""
-
-    reference: str
-    code: str
-    frequency: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """Something the knowledge base says about two entities."""
-
-    subject: EntityReference
-    predicate: str
-    object: EntityReference
-    source: FactSource
-    evidence: FactEvidence
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """A name that was found in text."""
-
-    start: int
-    """First character in the text that was given."""
-
-    end: int
-    text: str
-    """The characters themselves."""
-
-    id: str
-    """The best candidate: the one whose preferred or closest name this is; of equals, the smallest identifier."""
-
-    name: str
-    candidates: tuple[str, ...]
-    """Every entity with this name, best first; more than one means that the text is ambiguous."""
+__all__ = ["Attribute", "EntityReference", "Fact", "FactEvidence", "FactSource", "Mention", "Snapshot"]
 
 
 class Snapshot:
     """An open snapshot; use it as a context manager, or `close` it."""
 
-    def __init__(self, path: Path, description: Description, linker: Linker) -> None:
+    def __init__(self, path: Path, description: Description, linker: Linker, database: Database, view: View) -> None:
         self._path = path
         self._description = description
         self._linker = linker
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
+        self._database = database
+        self._view = view
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, partitions: frozenset[str] = frozenset()) -> Self:
         """Open the folder of a snapshot.
+
+        Args:
+            path: the folder.
+            partitions: what may be seen besides what is everybody's; one that the snapshot does not have adds nothing.
 
         Raises: PermanentError (ChecksumMismatch) if a file is missing, damaged, or not of this snapshot.
         """
+        database = Database(path / DATABASE_FILE)
         try:
             description = Description.from_document(json.loads((path / DESCRIPTION_FILE).read_bytes()))
-            automaton = (path / AUTOMATON_FILE).read_bytes()
-            found = {AUTOMATON_FILE: digest_bytes(automaton), DATABASE_FILE: digest_file(path / DATABASE_FILE)}
-            for name, digest in found.items():
+            for name in (TRIE_FILE, DATABASE_FILE):
+                digest = digest_file(path / name)
                 if description.files.get(name) != digest:
                     raise ValueError(f"{name} has the digest {digest}, {DESCRIPTION_FILE} says {description.files.get(name)}")
-            snapshot = cls(path, description, Linker.from_bytes(automaton))
-            snapshot._check_agreement()
+            _check_agreement(database, description)
+            return cls(path, description, Linker.open(path / TRIE_FILE), database, View(database, partitions))
         except (OSError, ValueError, sqlite3.Error) as error:
+            database.close()
             raise PermanentError(
                 f"the snapshot in {path} cannot be used: {error}; fetch it again, or build it anew", reason="ChecksumMismatch"
             ) from error
-        return snapshot
-
-    def _check_agreement(self) -> None:
-        """Check that SQLite was written for this automaton and this description."""
-        meta = dict(self._rows("SELECT key, value FROM meta"))
-        expected = {
-            "contentDigest": self._description.content_digest,
-            "automatonDigest": self._description.files[AUTOMATON_FILE],
-            **{f"counts.{name}": str(count) for name, count in self.counts.items()},
-        }
-        for key, value in expected.items():
-            if meta.get(key) != value:
-                self.close()
-                raise ValueError(f"{key} is {meta.get(key)} in {DATABASE_FILE} and {value} in {DESCRIPTION_FILE}")
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many of what: `entities`, `names`, `facts`, `facts.<predicate>`, …"""
+        """How many of what in the whole snapshot: `entities`, `names`, `facts`, `facts.<predicate>`, …"""
         return self._description.counts
 
     @property
@@ -152,21 +73,23 @@ class Snapshot:
         """The sources and the versions they call themselves."""
         return self._description.sources
 
+    def document(self, name: str) -> Any:
+        """Return a JSON document that the build put in, or None if there is none of this name."""
+        rows = self._database.rows("SELECT body FROM document WHERE name = ?", name)
+        return json.loads(rows[0][0]) if rows else None
+
     def entities(self) -> Iterator[tuple[str, str]]:
         """Yield (id, preferred name) of every entity, by id."""
-        return iter(self._rows("SELECT id, name FROM entity ORDER BY number"))
+        return self._view.entities()
 
     def edges(self, relation: str) -> Iterator[tuple[str, str]]:
         """Yield (subject, object) of every fact with this predicate, each once, by subject."""
-        query = """SELECT DISTINCT s.id, o.id FROM fact AS f JOIN predicate AS p ON p.number = f.predicate
-            JOIN entity AS s ON s.number = f.subject JOIN entity AS o ON o.number = f.object
-            WHERE p.name = ? ORDER BY f.subject, f.object"""
-        return iter(self._rows(query, relation))
+        return self._view.edges(relation)
 
     def name(self, id: str) -> str | None:
         """Return an entity's preferred name, or None if there is no such entity."""
-        rows = self._rows("SELECT name FROM entity WHERE id = ?", id)
-        return rows[0][0] if rows else None
+        found = self._view.find(id)
+        return found[1] if found else None
 
     def facts(self, id: str, limit: int) -> list[Fact]:
         """Return at most `limit` facts that have the entity as subject or object.
@@ -174,66 +97,33 @@ class Snapshot:
         Each predicate, in each direction, gets its turn, so that thousands of diseases do not crowd out the one parent term; within one
         the most frequent come first. An unknown entity has no facts.
         """
-        found = self._rows("SELECT number FROM entity WHERE id = ?", id)
-        if not found or limit < 1:
-            return []
-        number = found[0][0]
-        groups = [
-            self._rows(query, number, predicate, limit)
-            for query, side in ((_OUTGOING, "subject"), (_INCOMING, "object"))
-            for (predicate,) in self._predicates(side, number)
-        ]
-        in_turn = (row for row in chain.from_iterable(zip_longest(*groups)) if row is not None)
-        return [_fact(row) for row, _ in zip(in_turn, range(limit), strict=False)]
+        found = self._view.find(id)
+        return self._view.facts(found[0], limit) if found and limit > 0 else []
 
-    def _predicates(self, side: str, number: int) -> list[tuple[int]]:
-        # EXISTS for each of a handful of predicates is one index seek; DISTINCT would read every fact of a well-known entity.
-        query = (
-            f"SELECT number FROM predicate AS p WHERE EXISTS (SELECT 1 FROM fact WHERE {side} = ? AND predicate = p.number) ORDER BY number"  # noqa: S608
-        )
-        return self._rows(query, number)
+    def attributes(self, id: str) -> list[Attribute]:
+        """Return the literals of an entity, by predicate and value; an unknown entity has none."""
+        found = self._view.find(id)
+        return self._view.attributes(found[0]) if found else []
 
     def link(self, text: str) -> list[Mention]:
         """Find names in text: leftmost, longest, whole words, in the order they stand, never overlapping."""
         mentions = []
-        for match in self._linker.find(text):
-            query = (
-                "SELECT e.id, e.name FROM mention AS m JOIN entity AS e ON e.number = m.entity WHERE m.key = ? ORDER BY m.rank, m.entity"
-            )
-            candidates = self._rows(query, match.key)
+        for match in self._linker.find(text, is_seen=None if self._view.sees_everything else self._view.has_candidates):
+            candidates = self._view.candidates(match.key)
             ids = tuple(id for id, _ in candidates)
             mentions.append(Mention(match.start, match.end, text[match.start : match.end], ids[0], candidates[0][1], ids))
         return mentions
 
     def warm(self) -> None:
-        """Read the database through once, so that the first request does not wait for the disk."""
-        with (self._path / DATABASE_FILE).open("rb") as stream:
-            while stream.read(1 << 20):
-                pass
-
-    def _rows(self, query: str, *parameters: Any) -> list[Any]:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._connect()
-            self._local.connection = connection
-        return list(connection.execute(query, parameters))
-
-    def _connect(self) -> sqlite3.Connection:
-        # immutable: nobody writes, so no locks and no journal look-ups. Closed from another thread at the end, hence the check is off.
-        uri = f"file:{quote(str((self._path / DATABASE_FILE).resolve()))}?mode=ro&immutable=1"
-        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, cached_statements=32)
-        connection.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
-        with self._lock:
-            self._connections.append(connection)
-        return connection
+        """Read the files through once, so that the first request does not wait for the disk."""
+        for name in (DATABASE_FILE, TRIE_FILE):
+            with (self._path / name).open("rb") as stream:
+                while stream.read(1 << 20):
+                    pass
 
     def close(self) -> None:
         """Close every thread's connection; call it when no thread is reading any more."""
-        with self._lock:
-            connections, self._connections = self._connections, []
-        self._local = threading.local()
-        for connection in connections:
-            connection.close()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -242,12 +132,14 @@ class Snapshot:
         self.close()
 
 
-def _fact(row: Sequence[str]) -> Fact:
-    subject_id, subject_name, predicate, object_id, object_name, source, version, path, reference, code, frequency = row
-    return Fact(
-        EntityReference(subject_id, subject_name),
-        predicate,
-        EntityReference(object_id, object_name),
-        FactSource(source, version, path),
-        FactEvidence(reference, code, frequency),
-    )
+def _check_agreement(database: Database, description: Description) -> None:
+    """Check that SQLite was written for this trie and this description."""
+    meta = dict(database.rows("SELECT key, value FROM meta"))
+    expected = {
+        "contentDigest": description.content_digest,
+        "trieDigest": description.files[TRIE_FILE],
+        **{f"counts.{name}": str(count) for name, count in description.counts.items()},
+    }
+    for key, value in expected.items():
+        if meta.get(key) != value:
+            raise ValueError(f"{key} is {meta.get(key)} in {DATABASE_FILE} and {value} in {DESCRIPTION_FILE}")

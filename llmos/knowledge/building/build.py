@@ -1,51 +1,36 @@
-"""Source files on disk → a snapshot folder: parse each, merge, write. What a person runs in a notebook and the build job in a pod.
+"""Source files on disk → a snapshot folder: parse each, merge, derive, check, write. What a person runs in a notebook and the job in a pod.
 
+What only a build needs (DuckDB, Arrow) is imported when one is made: whoever only reads snapshots needs none of it.
 Must not: fetch or push anything.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
 
 from llmos.errors import ConfigError
-from llmos.knowledge.building.content import Content, merge
-from llmos.knowledge.building.write import write_snapshot
-from llmos.knowledge.formats.hpoa import parse_hpoa
-from llmos.knowledge.formats.obo import parse_obo
 from llmos.knowledge.layout import Description
 from llmos.knowledge.linking.names import LinkingSettings
 from llmos.knowledge.problems import Problem, refuse_if_broken
+from llmos.knowledge.source_file import SourceFile
 
-__all__ = ["FORMATS", "BuiltSnapshot", "SourceFile", "build_snapshot"]
+if TYPE_CHECKING:
+    import duckdb
 
+    from llmos.knowledge.building.merge import MergedFile
 
-class _Parse(Protocol):
-    def __call__(self, lines: Iterable[str], *, source: str, path: str, package_version: str) -> Content: ...
+__all__ = ["BuiltSnapshot", "Step", "build_snapshot"]
 
+_PROBLEMS_KEPT: Final = 1000
 
-FORMATS: Final[dict[str, _Parse]] = {"OBO": parse_obo, "HPOA": parse_hpoa}
-"""Format name in the resource → parser."""
+Step = Callable[["duckdb.DuckDBPyConnection"], Mapping[str, int]]
+"""Works on the merged tables (docs/design/0003 lists them) and returns counts to be shown: rules add to `derived`, shapes check and may
+remove. A LlmosError stops the build."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFile:
-    """One file to read."""
-
-    source: str
-    """Name of the source in the KnowledgeBase."""
-
-    path: str
-    """Its path inside the source, as facts will cite it."""
-
-    format: str
-    """A key of `FORMATS`."""
-
-    package_version: str
-    """Version of what the file came in; used where the file names none itself."""
-
-    location: Path
-    """Where it lies now."""
+Progress = Callable[[int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +39,7 @@ class BuiltSnapshot:
 
     description: Description
     problems: Sequence[Problem]
+    """By source, path and line; the first thousand."""
 
 
 def build_snapshot(
@@ -61,7 +47,10 @@ def build_snapshot(
     directory: Path,
     *,
     linking: LinkingSettings,
-    on_progress: Callable[[int, str], None] = lambda _percent, _message: None,
+    steps: Sequence[Step] = (),
+    documents: Mapping[str, Any] | None = None,
+    scratch: Path | None = None,
+    on_progress: Progress = lambda _percent, _message: None,
 ) -> BuiltSnapshot:
     """Build a snapshot in an existing, empty directory.
 
@@ -69,41 +58,67 @@ def build_snapshot(
         files: what to read; their order does not matter.
         directory: where the snapshot's files go.
         linking: which names are looked for in text.
+        steps: what is done with the merged tables before they are written, in this order: rules first, then shapes.
+        documents: JSON that the snapshot holds by name, and that is part of its content.
+        scratch: an existing folder for what is needed only while building; None: the system's.
         on_progress: told a percentage and what is being done.
 
     Raises: ConfigError (InvalidSource) if a file is not what it claims to be, or no name can be linked.
     """
-    parts = []
+    from llmos.knowledge.building.content import seal
+    from llmos.knowledge.building.database import lock_database, open_database
+    from llmos.knowledge.building.merge import merge_fragments
+    from llmos.knowledge.building.write import write_snapshot
+
+    for file in files:
+        if "," in file.partition:
+            raise ConfigError(f"the partition {file.partition!r} of {file.path} must not hold a comma", reason="InvalidSpec")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(dir=scratch, prefix="build-")))
+        merged = list(_parse(files, folder, on_progress))
+        on_progress(50, "joining the sources")
+        connection = stack.enter_context(open_database(folder))
+        merge_fragments(connection, merged, languages=linking.languages, scratch=folder)
+        _refuse_broken_files(connection, files, merged)
+        lock_database(connection)
+        on_progress(65, "deriving and checking")
+        counted: dict[str, int] = {}
+        for step in steps:
+            counted.update(step(connection))
+        seal(connection)
+        on_progress(75, "writing the snapshot")
+        description = write_snapshot(connection, directory, linking=linking, documents=documents or {}, counted=counted)
+        problems = [Problem(*row) for row in connection.execute(f"SELECT * FROM problem ORDER BY ALL LIMIT {_PROBLEMS_KEPT}").fetchall()]  # noqa: S608
+    _refuse_unlinkable(description, linking)
+    return BuiltSnapshot(description, problems)
+
+
+def _parse(files: Sequence[SourceFile], folder: Path, on_progress: Progress) -> "Iterator[MergedFile]":
+    from llmos.knowledge.building.merge import MergedFile
+    from llmos.knowledge.building.parsing import parse_file
+
     for index, file in enumerate(files):
-        on_progress(60 * index // len(files), f"reading {file.path}")
-        parts.append(_parse(file))
-    on_progress(60, "joining the sources")
-    content = merge(parts)
-    for file, part in zip(files, parts, strict=True):
-        problems = [problem for problem in content.problems if (problem.source, problem.path) == (file.source, file.path)]
-        refuse_if_broken(problems, num_records=len(part.statements) + len(part.names), path=file.path, format_name=file.format)
-    on_progress(75, "writing the snapshot")
-    description = write_snapshot(content, directory, linking=linking)
+        on_progress(50 * index // len(files), f"reading {file.path}")
+        into = folder / f"fragment-{index}"
+        into.mkdir()
+        fragment = parse_file(file, into)
+        yield MergedFile(file.source, fragment.version or file.package_version, file.path, file.partition, fragment)
+
+
+def _refuse_broken_files(connection: "duckdb.DuckDBPyConnection", files: Sequence[SourceFile], merged: "Sequence[MergedFile]") -> None:
+    counts = connection.execute("SELECT source, path, count(*) FROM problem GROUP BY source, path").fetchall()
+    num_problems = {(source, path): count for source, path, count in counts}
+    for file, part in zip(files, merged, strict=True):
+        query = "SELECT * FROM problem WHERE source = ? AND path = ? ORDER BY line, message LIMIT 3"
+        count = num_problems.get((file.source, file.path), 0)
+        first = [Problem(*row) for row in connection.execute(query, [file.source, file.path]).fetchall()] if count else []
+        refuse_if_broken(first, num_problems=count, num_records=part.fragment.num_records, path=file.path, format_name=file.format)
+
+
+def _refuse_unlinkable(description: Description, linking: LinkingSettings) -> None:
     if description.counts["linkableNames"] == 0:
         raise ConfigError(
             f"no name in the sources can be linked: linking.languages is {list(linking.languages)} and minimumNameCharacters is "
             f"{linking.minimum_name_characters}; add a language the sources have",
             reason="InvalidSource",
         )
-    return BuiltSnapshot(description, content.problems)
-
-
-def _parse(file: SourceFile) -> Content:
-    parse = FORMATS.get(file.format)
-    if parse is None:
-        raise ConfigError(
-            f"the format {file.format!r} of {file.path} is unknown; it must be one of {', '.join(FORMATS)}", reason="InvalidSpec"
-        )
-    try:
-        # utf-8-sig: a byte order mark is no part of the first tag. Bad bytes become U+FFFD, so one of them cannot stop a build.
-        with file.location.open(encoding="utf-8-sig", errors="replace") as lines:
-            return parse(lines, source=file.source, path=file.path, package_version=file.package_version)
-    except OSError as error:
-        raise ConfigError(
-            f"{file.path} of source {file.source!r} cannot be read: {error.strerror or error}", reason="InvalidSource"
-        ) from error

@@ -1,181 +1,97 @@
-"""What a knowledge base says, before it has a file format: entities, names, statements, and the digest over them.
+"""What a knowledge base says, as one canonical stream of lines, and the digest over them.
 
-Parsers produce a `Content` for each file; `merge` makes one of them, in an order that no longer depends on the order of the sources. The
-content digest stands for this and for nothing derived from it: SQLite and the automaton may change their bytes, the knowledge has not.
-Must not: read files or know a database.
+The content digest stands for this and for nothing derived from it: SQLite and the trie may change their bytes, the knowledge has not.
+Must not: write a snapshot's files.
 """
 
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from llmos.knowledge.problems import Problem
-from llmos.knowledge.sink import Scope
+import duckdb
+import pyarrow as pa
 
-__all__ = ["FORMAT_VERSION", "Content", "Entity", "Evidence", "FileOrigin", "Name", "Statement", "content_digest", "merge"]
+from llmos.artifacts import canonical_json
 
-FORMAT_VERSION: Final = 1
-"""Version of meaning: parsers, normaliser, plural forms and this digest. Raise it when the same source should give other content."""
+__all__ = ["content_digest", "seal", "stream"]
 
+_BATCH_ROWS: Final = 1 << 16
 
-@dataclass(frozen=True, slots=True, order=True)
-class FileOrigin:
-    """The file of a source that something was read from."""
+# Strings that stand beside others in a line: no tab or line end may stay in them, or two contents could give the same lines.
+_ESCAPE: Final = r"""CREATE OR REPLACE TEMP MACRO escaped(x) AS
+  replace(replace(replace(x, '\', '\\'), chr(9), '\t'), chr(10), '\n')"""
 
-    source: str
-    version: str
-    path: str
+# Table → its columns in the order in which its lines are sorted; `text` columns are escaped. Numbers are given by content (the order of
+# identifiers, files, evidence), so lines of numbers say as much as lines of names would.
+_LINES: Final[dict[str, tuple[str, frozenset[str]]]] = {
+    "file": ("number, source, version, path, partition", frozenset({"source", "version", "path", "partition"})),
+    "entity": ("number, id", frozenset({"id"})),
+    "definition": ("entity, partition, kind", frozenset({"partition", "kind"})),
+    "name": ("entity, text, scope, tag, language, file", frozenset({"text", "scope", "tag", "language"})),
+    "attribute": (
+        "subject, predicate, value, datatype, language, file",
+        frozenset({"predicate", "value", "datatype", "language"}),
+    ),
+    "evidence": (
+        "number, file, reference, code, frequency, method, sentence, confidence",
+        frozenset({"reference", "code", "frequency", "method", "sentence"}),
+    ),
+    "fact": ("subject, predicate, object, evidence", frozenset({"predicate"})),
+    "derived": (
+        "subject, predicate, object, rule, confidence, partitions, proof",
+        frozenset({"predicate", "rule", "partitions", "proof"}),
+    ),
+}
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Entity:
-    """Something that can be named and can have facts."""
-
-    id: str
-    kind: str
-    """`Term` of an ontology, or `Disease`."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Name:
-    """One name of one entity."""
-
-    entity: str
-    text: str
-    scope: Scope
-    tag: str
-    """What the source calls this kind of name, for example `layperson`; empty if nothing."""
-
-    language: str
-    """BCP 47."""
-
-    origin: FileOrigin
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Evidence:
-    """Why a source says it. Empty strings where the source says nothing."""
-
-    origin: FileOrigin
-    reference: str = ""
-    """Where it was published, for example `PMID:31675180`."""
-
-    code: str = ""
-    """The source's own grade, for example `PCS` (published clinical study)."""
-
-    frequency: str = ""
-    """As the source writes it: `1/2`, `30%`, or `Very frequent`."""
+# What rules and shapes took away may leave evidence that nothing cites, and what they added may be there twice.
+_SEAL: Final = """
+CREATE TEMP TABLE kept AS SELECT number, row_number() OVER (ORDER BY number) AS new FROM evidence
+  WHERE number IN (SELECT evidence FROM fact);
+CREATE OR REPLACE TABLE fact AS SELECT DISTINCT f.subject, f.predicate, f.object, k.new::INTEGER AS evidence
+  FROM fact AS f JOIN kept AS k ON k.number = f.evidence;
+CREATE OR REPLACE TABLE evidence AS SELECT k.new::INTEGER AS number, e.* EXCLUDE number FROM evidence AS e JOIN kept AS k USING (number);
+DROP TABLE kept;
+"""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Statement:
-    """Subject, predicate, object and why; one source line gives one."""
-
-    subject: str
-    predicate: str
-    object: str
-    evidence: Evidence
-    line: int = field(default=0, compare=False)
-    """Where in the file, to report a bad reference; no part of the content."""
+def seal(connection: duckdb.DuckDBPyConnection) -> None:
+    """Leave no trace of how the tables came to be what they are: evidence without a fact goes, and nothing stands twice."""
+    (is_loose,) = connection.execute(
+        "SELECT (SELECT count(*) FROM evidence) <> (SELECT count(DISTINCT evidence) FROM fact)"
+    ).fetchone() or (True,)
+    if is_loose:
+        connection.execute(_SEAL)
+    connection.execute("CREATE OR REPLACE TABLE derived AS SELECT DISTINCT * FROM derived")
 
 
-@dataclass(slots=True)
-class Content:
-    """Everything one file, or all files together, say."""
+def content_digest(connection: duckdb.DuckDBPyConnection, *, header: Mapping[str, Any]) -> str:
+    """Digest the sealed tables.
 
-    entities: list[Entity] = field(default_factory=list)
-    names: list[Name] = field(default_factory=list)
-    statements: list[Statement] = field(default_factory=list)
-    aliases: dict[str, str] = field(default_factory=dict)
-    """Another identifier (alternative, or replaced) → the identifier that stands now."""
-
-    problems: list[Problem] = field(default_factory=list)
-
-
-def merge(parts: Iterable[Content]) -> Content:
-    """Join what the files say, resolve identifiers, and sort; the order of `parts` leaves no trace.
-
-    A statement about an entity that no file defines is left out and counted as a problem of its line: rendering it would name nothing.
+    Args:
+        connection: the merged, derived, checked tables.
+        header: everything else that decides what a snapshot answers: format version, linking settings, rules, encoder.
     """
-    parts = list(parts)
-    aliases = _join_aliases(parts)
-    # Two files may call the same identifier a Term and a Disease: the smaller word wins, whichever file came first.
-    kinds: dict[str, str] = {}
-    for entity in sorted({entity for part in parts for entity in part.entities}, reverse=True):
-        kinds[entity.id] = entity.kind
-    joined = Content(
-        entities=[Entity(id, kinds[id]) for id in sorted(kinds)],
-        aliases=aliases,
-        problems=[problem for part in parts for problem in part.problems],
-    )
-    joined.names = sorted({name for part in parts for name in part.names if name.entity in kinds})
-    statements: set[Statement] = set()
-    for part in parts:
-        for statement in part.statements:
-            resolved = _resolve(statement, kinds, aliases)
-            if isinstance(resolved, Problem):
-                joined.problems.append(resolved)
-            else:
-                statements.add(resolved)
-    joined.statements = sorted(statements)
-    joined.problems.sort()
-    return joined
-
-
-def _join_aliases(parts: Sequence[Content]) -> dict[str, str]:
-    aliases: dict[str, str] = {}
-    for alias, target in sorted({pair for part in parts for pair in part.aliases.items()}, reverse=True):
-        aliases[alias] = target
-    return aliases
-
-
-def _resolve(statement: Statement, kinds: Mapping[str, str], aliases: Mapping[str, str]) -> Statement | Problem:
-    subject, object_ = (_standing(written, kinds, aliases) for written in (statement.subject, statement.object))
-    for written, found in ((statement.subject, subject), (statement.object, object_)):
-        if found not in kinds:
-            origin = statement.evidence.origin
-            return Problem(origin.source, origin.path, statement.line, f"{written} is not defined in any file of this knowledge base")
-    if subject == statement.subject and object_ == statement.object:
-        return statement
-    return Statement(subject, statement.predicate, object_, statement.evidence, statement.line)
-
-
-def _standing(id: str, kinds: Mapping[str, str], aliases: Mapping[str, str]) -> str:
-    """Follow an identifier to the entity that stands for it now, over any number of replacements; '' if none does."""
-    passed: set[str] = set()
-    while id not in kinds:
-        # A circle of replacements ends nowhere.
-        if id in passed or id not in aliases:
-            return ""
-        passed.add(id)
-        id = aliases[id]
-    return id
-
-
-def content_digest(content: Content, *, linking: Mapping[str, Any]) -> str:
-    """Digest merged content and the settings that decide how it links.
-
-    The records are hashed one JSON line at a time, in sorted order, so that ten million facts need no more memory than one.
-    """
-    state = hashlib.sha256()
-    for record in _records(content, linking):
-        state.update(json.dumps(record, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode())
-        state.update(b"\n")
+    state = hashlib.sha256(canonical_json(header) + b"\n")
+    connection.execute(_ESCAPE)
+    for table, (columns, texts) in _LINES.items():
+        state.update(f"[{table}]\n".encode())
+        cells = " || chr(9) || ".join(f"escaped({column})" if column in texts else column for column in columns.split(", "))
+        for batch in stream(connection, f"SELECT {cells} || chr(10) FROM {table} ORDER BY {columns}"):  # noqa: S608
+            state.update(_characters(batch.column(0)))
     return "sha256:" + state.hexdigest()
 
 
-def _records(content: Content, linking: Mapping[str, Any]) -> Iterator[list[Any]]:
-    yield ["snapshot", FORMAT_VERSION, dict(linking)]
-    for entity in content.entities:
-        yield ["entity", entity.id, entity.kind]
-    for name in content.names:
-        yield ["name", name.entity, name.text, name.scope.value, name.tag, name.language, *_origin(name.origin)]
-    for item in content.statements:
-        why = item.evidence
-        yield ["fact", item.subject, item.predicate, item.object, *_origin(why.origin), why.reference, why.code, why.frequency]
+def _characters(lines: pa.Array) -> memoryview | bytes:
+    """Return the bytes of all lines, one after the other, as they lie in memory."""
+    lines = lines.cast(pa.large_string())
+    assert lines.null_count == 0, "no column of the merged tables may be NULL"
+    if not len(lines):
+        return b""
+    _, offsets, data = lines.buffers()
+    edges = memoryview(offsets).cast("q")
+    return memoryview(data)[edges[lines.offset] : edges[lines.offset + len(lines)]]
 
 
-def _origin(origin: FileOrigin) -> tuple[str, str, str]:
-    return origin.source, origin.version, origin.path
+def stream(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a query in batches; memory stays at one of them and at what sorting needs."""
+    yield from connection.sql(query).to_arrow_reader(_BATCH_ROWS)

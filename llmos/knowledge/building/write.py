@@ -1,159 +1,169 @@
-"""Content → the files of a snapshot: SQLite, automaton, description. The same content gives the same bytes.
+"""Merged tables → the files of a snapshot: SQLite, trie, description. The same content gives the same bytes.
 
-Must not: parse sources or reach a network. Memory stays at the content plus one table's rows.
+Rows come from DuckDB sorted as SQLite keeps them, so that its pages are written once, from left to right.
+Must not: parse sources, reach a network, or change the content.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from llmos.artifacts import canonical_json, digest_bytes, digest_file
-from llmos.knowledge.building.content import Content, Evidence, FileOrigin, Statement, content_digest
+import duckdb
+import pyarrow as pa
+
+from llmos.artifacts import canonical_json, digest_file
+from llmos.knowledge.building.content import content_digest, stream
+from llmos.knowledge.building.counting import count_content
+from llmos.knowledge.building.mentions import build_mentions
+from llmos.knowledge.building.shown import choose_shown_names
 from llmos.knowledge.formats.frequency import frequency_rank
 from llmos.knowledge.layout import (
-    AUTOMATON_FILE,
     DATABASE_FILE,
     DESCRIPTION_FILE,
+    FORMAT_VERSION,
     INDEXES,
     SCHEMA,
     SCHEMA_VERSION,
+    TRIE_FILE,
     Description,
     SourceVersion,
 )
-from llmos.knowledge.linking.linker import Linker
-from llmos.knowledge.linking.names import LinkingSettings, NameTable, build_name_table
-from llmos.knowledge.sink import Scope
+from llmos.knowledge.linking.names import LinkingSettings
 
 __all__ = ["write_snapshot"]
 
 # No journal: the file is new, and a build that dies starts again in an empty folder.
 _PRAGMAS: Final = (
     "PRAGMA page_size=4096; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA auto_vacuum=NONE; PRAGMA encoding='UTF-8';"
+    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-65536;"
 )
 
+# Numbers of what only the snapshot's files need. An empty set of partitions sorts first, so it is 0.
+_NUMBERS: Final = """
+CREATE OR REPLACE TEMP TABLE visibility AS SELECT (row_number() OVER (ORDER BY partitions) - 1)::INTEGER AS number, partitions FROM (
+  SELECT '' AS partitions UNION SELECT partition FROM file UNION SELECT partitions FROM derived);
+CREATE OR REPLACE TEMP TABLE predicate AS SELECT row_number() OVER (ORDER BY name)::INTEGER AS number, name FROM (
+  SELECT predicate AS name FROM fact UNION SELECT predicate FROM derived);
+CREATE OR REPLACE TEMP TABLE proof AS SELECT *, (SELECT count(*) FROM evidence) + row_number() OVER (
+  ORDER BY subject, predicate, object, confidence DESC, rule, partitions, proof) AS number FROM derived;
+"""
 
-def write_snapshot(content: Content, directory: Path, *, linking: LinkingSettings) -> Description:
-    """Write merged content into an existing, empty directory and describe it."""
-    digest = content_digest(content, linking=linking.to_document())
-    table = build_name_table(content.names, linking)
-    counts = _count(content, table)
-    automaton = Linker.build(table.keys).to_bytes()
-    (directory / AUTOMATON_FILE).write_bytes(automaton)
+_TABLES: Final = {
+    "visibility": "SELECT number, partitions FROM visibility ORDER BY number",
+    "entity": """SELECT e.number, e.id, e.kind, coalesce(s.text, e.id), coalesce(s.rank, 100), (d.entity IS NOT NULL)::INTEGER
+        FROM entity AS e LEFT JOIN definition AS d ON d.entity = e.number AND d.partition = ''
+        LEFT JOIN shown AS s ON s.entity = e.number AND s.partition = '' ORDER BY e.number""",
+    "label": """SELECT entity, v.number, coalesce(s.text, e.id), coalesce(s.rank, 100), coalesce(d.kind, e.kind),
+          (d.entity IS NOT NULL)::INTEGER
+        FROM (SELECT entity, partition FROM definition UNION SELECT entity, partition FROM shown) AS who
+        JOIN entity AS e ON e.number = who.entity JOIN visibility AS v ON v.partitions = who.partition
+        LEFT JOIN definition AS d USING (entity, partition) LEFT JOIN shown AS s USING (entity, partition)
+        WHERE who.partition <> '' ORDER BY entity, v.number""",
+    "file": """SELECT f.number, source, version, path, v.number FROM file AS f JOIN visibility AS v ON v.partitions = f.partition
+        ORDER BY f.number""",
+    "name": "SELECT entity, text, scope, tag, language, file FROM name ORDER BY ALL",
+    "attribute": """SELECT subject, row_number() OVER (PARTITION BY subject ORDER BY predicate, value, datatype, language, file) AS place,
+        predicate, value, datatype, language, file FROM attribute ORDER BY subject, place""",
+    "mention": "SELECT key, v.number, rank, entity FROM mention JOIN visibility AS v ON v.partitions = partition ORDER BY ALL",
+    "predicate": "SELECT number, name FROM predicate ORDER BY number",
+    "evidence": "SELECT number, file, reference, code, frequency, method, sentence, confidence FROM evidence ORDER BY number",
+    "proof": "SELECT number, rule, confidence, proof FROM proof ORDER BY number",
+    # A fact with several pieces of evidence stands, for each who may see it, at the place of its most frequent one. What is derived and
+    # also said, to the same readers or to everybody, stays said.
+    "fact": """WITH said AS (
+          SELECT f.subject, f.predicate, f.object, v.number AS visibility, min(r.rank) AS rank, list(f.evidence) AS reasons
+          FROM fact AS f JOIN evidence AS e ON e.number = f.evidence JOIN file ON file.number = e.file
+          JOIN visibility AS v ON v.partitions = file.partition JOIN frequency AS r ON r.frequency = e.frequency GROUP BY ALL)
+        SELECT subject, p.number, visibility, rank, object, unnest(reasons) AS evidence
+        FROM said JOIN predicate AS p ON p.name = said.predicate
+        UNION ALL
+        SELECT d.subject, p.number, v.number, (SELECT rank FROM frequency WHERE frequency = ''), d.object, d.number
+        FROM proof AS d JOIN predicate AS p ON p.name = d.predicate JOIN visibility AS v ON v.partitions = d.partitions
+        WHERE NOT EXISTS (SELECT 1 FROM said AS s WHERE s.subject = d.subject AND s.predicate = d.predicate AND s.object = d.object
+          AND s.visibility IN (0, v.number))
+        ORDER BY ALL""",
+}
+
+
+def write_snapshot(
+    connection: duckdb.DuckDBPyConnection,
+    directory: Path,
+    *,
+    linking: LinkingSettings,
+    documents: Mapping[str, Any],
+    counted: Mapping[str, int],
+) -> Description:
+    """Write sealed tables into an existing, empty directory and describe it.
+
+    Args:
+        connection: the merged, derived, checked and sealed tables.
+        directory: where the files go.
+        linking: which names are looked for.
+        documents: what else the snapshot holds, by name, as JSON: rules for answers, say. They are content.
+        counted: counts to be shown beside those of the tables.
+    """
+    header = {"format": FORMAT_VERSION, "linking": linking.to_document(), "documents": documents}
+    digest = content_digest(connection, header=header)
+    choose_shown_names(connection, linking.languages)
+    mentions = build_mentions(connection, linking)
+    mentions.linker.save(directory / TRIE_FILE)
+    counts = dict(sorted({**count_content(connection, mentions), **counted}.items()))
+    trie_digest = digest_file(directory / TRIE_FILE)
     meta = {
         "schemaVersion": str(SCHEMA_VERSION),
         "contentDigest": digest,
-        "automatonDigest": digest_bytes(automaton),
+        "trieDigest": trie_digest,
         **{f"counts.{name}": str(count) for name, count in counts.items()},
     }
-    _write_database(directory / DATABASE_FILE, content, table, meta)
+    bodies = {name: canonical_json(body).decode() for name, body in documents.items()}
+    _write_database(connection, directory / DATABASE_FILE, meta, bodies)
     description = Description(
         content_digest=digest,
         counts=counts,
-        sources=_source_versions(content),
-        files={AUTOMATON_FILE: digest_bytes(automaton), DATABASE_FILE: digest_file(directory / DATABASE_FILE)},
+        sources=_source_versions(connection),
+        files={TRIE_FILE: trie_digest, DATABASE_FILE: digest_file(directory / DATABASE_FILE)},
     )
     (directory / DESCRIPTION_FILE).write_bytes(canonical_json(description.to_document()) + b"\n")
     return description
 
 
-def _count(content: Content, table: NameTable) -> dict[str, int]:
-    facts = {(item.subject, item.predicate, item.object) for item in content.statements}
-    kinds = {entity.id: entity.kind for entity in content.entities}
-    counts = {
-        "entities": len(content.entities),
-        "terms": sum(kind == "Term" for kind in kinds.values()),
-        "diseases": sum(kind == "Disease" for kind in kinds.values()),
-        "names": len(content.names),
-        "synonyms": sum(name.scope is not Scope.Preferred and kinds[name.entity] == "Term" for name in content.names),
-        "facts": len(facts),
-        "evidence": len(content.statements),
-        "linkableNames": len(table.keys) - table.num_plurals,
-        "pluralNames": table.num_plurals,
-        "problems": len(content.problems),
-    }
-    for _, predicate, _ in facts:
-        counts[f"facts.{predicate}"] = counts.get(f"facts.{predicate}", 0) + 1
-    return dict(sorted(counts.items()))
-
-
-def _source_versions(content: Content) -> list[SourceVersion]:
+def _source_versions(connection: duckdb.DuckDBPyConnection) -> list[SourceVersion]:
     """Give each source the version its files agree on; several are joined, in order."""
-    versions: dict[str, set[str]] = {}
-    for origin in _origins(content):
-        versions.setdefault(origin.source, set()).add(origin.version)
-    return [SourceVersion(name, ", ".join(sorted(found))) for name, found in sorted(versions.items())]
+    query = "SELECT source, string_agg(DISTINCT version, ', ' ORDER BY version) FROM file GROUP BY source ORDER BY source"
+    return [SourceVersion(name, version) for name, version in connection.execute(query).fetchall()]
 
 
-def _origins(content: Content) -> list[FileOrigin]:
-    return sorted({name.origin for name in content.names} | {item.evidence.origin for item in content.statements})
-
-
-def _write_database(path: Path, content: Content, table: NameTable, meta: Mapping[str, str]) -> None:
+def _write_database(connection: duckdb.DuckDBPyConnection, path: Path, meta: Mapping[str, str], documents: Mapping[str, str]) -> None:
+    connection.execute(_NUMBERS)
+    _rank_frequencies(connection)
     database = sqlite3.connect(path, isolation_level=None)
     try:
         database.executescript(_PRAGMAS + SCHEMA)
         database.execute("BEGIN")
-        _insert(database, "meta", 2, sorted(meta.items()))
-        entity_numbers = {entity.id: number for number, entity in enumerate(content.entities, start=1)}
-        file_numbers = {origin: number for number, origin in enumerate(_origins(content), start=1)}
-        _insert(database, "file", 4, ((number, origin.source, origin.version, origin.path) for origin, number in file_numbers.items()))
-        _write_names(database, content, entity_numbers, file_numbers)
-        mentions = (
-            sorted((key, rank, entity_numbers[entity]) for rank, entity in candidates) for key, candidates in enumerate(table.candidates)
-        )
-        _insert(database, "mention", 3, (row for rows in mentions for row in rows))
-        _write_facts(database, content.statements, entity_numbers, file_numbers)
+        database.executemany("INSERT INTO meta VALUES (?, ?)", sorted(meta.items()))
+        database.executemany("INSERT INTO document VALUES (?, ?)", sorted(documents.items()))
+        for table, query in _TABLES.items():
+            for columns in _columns(connection, query):
+                values = ", ".join("?" * len(columns))
+                database.executemany(f"INSERT INTO {table} VALUES ({values})", zip(*columns, strict=True))  # noqa: S608
         database.execute("COMMIT")
         database.executescript(INDEXES)
     finally:
         database.close()
 
 
-def _write_names(
-    database: sqlite3.Connection, content: Content, entity_numbers: Mapping[str, int], file_numbers: Mapping[FileOrigin, int]
-) -> None:
-    # Two files may prefer different names: the first in sorted order stands, so that the order of sources does not matter.
-    preferred: dict[str, str] = {}
-    for name in content.names:
-        if name.scope is Scope.Preferred:
-            preferred.setdefault(name.entity, name.text)
-    _insert(
-        database,
-        "entity",
-        4,
-        ((entity_numbers[entity.id], entity.id, entity.kind, preferred.get(entity.id, entity.id)) for entity in content.entities),
-    )
-    rows = (
-        (entity_numbers[name.entity], name.text, name.scope.value, name.tag, name.language, file_numbers[name.origin])
-        for name in content.names
-    )
-    _insert(database, "name", 6, rows)
+def _rank_frequencies(connection: duckdb.DuckDBPyConnection) -> None:
+    written = [row[0] for row in connection.execute("SELECT DISTINCT frequency FROM evidence UNION SELECT ''").fetchall()]
+    ranks = pa.table({"frequency": pa.array(written, pa.string()), "rank": pa.array(map(frequency_rank, written), pa.int32())})
+    connection.register("arriving", ranks)
+    connection.execute("CREATE OR REPLACE TEMP TABLE frequency AS SELECT * FROM arriving")
+    connection.unregister("arriving")
 
 
-def _write_facts(
-    database: sqlite3.Connection, statements: Sequence[Statement], entity_numbers: Mapping[str, int], file_numbers: Mapping[FileOrigin, int]
-) -> None:
-    predicates = {name: number for number, name in enumerate(sorted({item.predicate for item in statements}), start=1)}
-    evidence: dict[Evidence, int] = {why: number for number, why in enumerate(sorted({item.evidence for item in statements}), start=1)}
-    _insert(database, "predicate", 2, ((number, name) for name, number in predicates.items()))
-    _insert(
-        database,
-        "evidence",
-        5,
-        ((number, file_numbers[why.origin], why.reference, why.code, why.frequency) for why, number in evidence.items()),
-    )
-    # A fact with several pieces of evidence stands once, at the place of its most frequent one.
-    ranks: dict[tuple[int, int, int], int] = {}
-    rows: list[tuple[int, int, int, int]] = []
-    for item in statements:
-        edge = (entity_numbers[item.subject], predicates[item.predicate], entity_numbers[item.object])
-        rank = frequency_rank(item.evidence.frequency)
-        ranks[edge] = min(rank, ranks.get(edge, rank))
-        rows.append((*edge, evidence[item.evidence]))
-    ordered = sorted((subject, predicate, ranks[subject, predicate, object_], object_, why) for subject, predicate, object_, why in rows)
-    _insert(database, "fact", 5, ordered)
-
-
-def _insert(database: sqlite3.Connection, table: str, num_columns: int, rows: Iterable[Sequence[Any]]) -> None:
-    database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * num_columns)})", rows)  # noqa: S608 - our own table names
+def _columns(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[Sequence[list[Any]]]:
+    for batch in stream(connection, query):
+        yield [
+            column.to_numpy(zero_copy_only=False).tolist() if pa.types.is_integer(column.type) else column.to_pylist()
+            for column in batch.columns
+        ]

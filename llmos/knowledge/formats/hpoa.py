@@ -1,4 +1,4 @@
-"""HPO annotation files (`phenotype.hpoa`, tab separated) → content: diseases, their names, and what they show.
+"""HPO annotation files (`phenotype.hpoa`, tab separated) → diseases, their names, and what they show.
 
 The aspect of a line decides its predicate; the qualifier NOT turns a phenotype into `lacks_phenotype`, because "not seen in this disease"
 is knowledge too, and must never read like the opposite.
@@ -6,13 +6,11 @@ Must not: know the ontology; whether a term exists is found out when all files a
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
-from llmos.knowledge.building.content import Content, Entity, Evidence, FileOrigin, Name, Statement
-from llmos.knowledge.problems import Problem, refuse_if_broken
-from llmos.knowledge.sink import Scope
+from llmos.knowledge.sink import Scope, Sink
 
 __all__ = ["parse_hpoa"]
 
@@ -38,30 +36,12 @@ _IDENTIFIER: Final = re.compile(r"[^\s:]+:[^\s:]+\Z")
 _EXCLUDED: Final = "Excluded"
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    line: int
-    disease: str
-    name: str
-    is_negated: bool
-    term: str
-    reference: str
-    code: str
-    frequency: str
-    aspect: str
-
-
 class _Parser:
-    def __init__(self, source: str, path: str, package_version: str) -> None:
-        self.source = source
-        self.path = path
-        self.version = package_version
-        self.problems: list[Problem] = []
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
         self.columns: dict[str, int] = {}
-        self.rows: list[_Row] = []
-
-    def problem(self, line: int, message: str) -> None:
-        self.problems.append(Problem(self.source, self.path, line, message))
+        self.names: dict[str, set[str]] = {}
+        """Disease → names; all that is kept until the end of the file, where the preferred name is known."""
 
     def feed(self, number: int, line: str) -> None:
         if line.startswith("#"):
@@ -76,7 +56,7 @@ class _Parser:
     def _comment(self, line: str) -> None:
         key, _, value = line[1:].partition(":")
         if key.strip() == "version" and value.strip():
-            self.version = value.strip()
+            self.sink.version(value.strip())
         elif line.startswith("#DatabaseID\t"):
             # Files before 2023 write the header as a comment with other names; their columns stand in the same order.
             self.columns = {name: index for index, name in enumerate(_ALL_COLUMNS)}
@@ -85,56 +65,49 @@ class _Parser:
         self.columns = {name: index for index, name in enumerate(cells)}
         missing = [name for name in _COLUMNS if name not in self.columns]
         if missing:
-            self.problem(number, f"the header lacks the columns {', '.join(missing)}")
+            self.sink.problem(number, f"the header lacks the columns {', '.join(missing)}")
 
     def _row(self, number: int, cells: Sequence[str]) -> None:
         if any(name not in self.columns for name in _COLUMNS):
             return
         if len(cells) != len(self.columns):
-            self.problem(number, f"{len(cells)} columns where the header has {len(self.columns)}")
+            self.sink.problem(number, f"{len(cells)} columns where the header has {len(self.columns)}")
             return
         disease, name, qualifier, term, reference, code, frequency, aspect = (cells[self.columns[column]].strip() for column in _COLUMNS)
         if not _IDENTIFIER.match(disease) or not _IDENTIFIER.match(term):
-            self.problem(number, f"database_id {disease!r} and hpo_id {term!r} must be identifiers such as OMIM:154700 and HP:0001250")
+            self.sink.problem(number, f"database_id {disease!r} and hpo_id {term!r} must be identifiers such as OMIM:154700 and HP:0001250")
         elif qualifier not in ("", "NOT"):
-            self.problem(number, f"qualifier {qualifier!r} must be empty or NOT")
+            self.sink.problem(number, f"qualifier {qualifier!r} must be empty or NOT")
         elif aspect not in _PREDICATES:
-            self.problem(number, f"aspect {aspect!r} must be one of {', '.join(_PREDICATES)}")
+            self.sink.problem(number, f"aspect {aspect!r} must be one of {', '.join(_PREDICATES)}")
         else:
             if frequency and frequency not in _FREQUENCIES and not _NUMERIC.match(frequency):
-                self.problem(number, f"frequency {frequency!r} must be n/m, a percentage or a frequency term; it is left out")
+                self.sink.problem(number, f"frequency {frequency!r} must be n/m, a percentage or a frequency term; it is left out")
                 frequency = ""
             frequency = _FREQUENCIES.get(frequency, frequency)
-            self.rows.append(_Row(number, disease, name, qualifier == "NOT", term, reference, code, frequency, aspect))
+            if disease not in self.names:
+                self.names[disease] = set()
+                self.sink.entity(disease, "Disease")
+            if name:
+                self.names[disease].add(name)
+            predicate = _predicate(aspect, is_negated=qualifier == "NOT" or frequency == _EXCLUDED)
+            self.sink.fact(disease, predicate, term, reference=reference, code=code, frequency=frequency, line=number)
 
-    def finish(self) -> Content:
-        refuse_if_broken(self.problems, num_records=len(self.rows), path=self.path, format_name="HPOA")
-        origin = FileOrigin(self.source, self.version, self.path)
-        names = sorted({(row.disease, row.name) for row in self.rows if row.name})
-        preferred: dict[str, str] = {}
-        for disease, name in names:
-            preferred.setdefault(disease, name)
-        scope = {True: Scope.Preferred, False: Scope.Exact}
-        evidence: dict[tuple[str, str, str], Evidence] = {}
-        content = Content(problems=self.problems)
-        content.entities = [Entity(disease, "Disease") for disease in sorted({row.disease for row in self.rows})]
-        content.names = [Name(disease, name, scope[preferred[disease] == name], "", "en", origin) for disease, name in names]
-        for row in self.rows:
-            why = (row.reference, row.code, row.frequency)
-            shared = evidence.setdefault(why, Evidence(origin, *why))
-            content.statements.append(Statement(row.disease, _predicate(row), row.term, shared, row.line))
-        return content
+    def finish(self) -> None:
+        for disease, names in self.names.items():
+            for index, name in enumerate(sorted(names)):
+                self.sink.name(disease, name, scope=Scope.Exact if index else Scope.Preferred, language="en")
 
 
-def _predicate(row: _Row) -> str:
-    if row.is_negated or row.frequency == _EXCLUDED:
-        return "lacks_phenotype" if row.aspect == "P" else "lacks_" + _PREDICATES[row.aspect].removeprefix("has_")
-    return _PREDICATES[row.aspect]
+def _predicate(aspect: str, *, is_negated: bool) -> str:
+    return "lacks_" + _PREDICATES[aspect].removeprefix("has_") if is_negated else _PREDICATES[aspect]
 
 
-def parse_hpoa(lines: Iterable[str], *, source: str, path: str, package_version: str) -> Content:
-    """Read an HPOA file line by line; arguments and errors as in `parse_obo`."""
-    parser = _Parser(source, path, package_version)
-    for number, line in enumerate(lines, start=1):
-        parser.feed(number, line)
-    return parser.finish()
+def parse_hpoa(location: Path, *, package_version: str, sink: Sink) -> None:
+    """Read an HPOA file; the comment `#version:` is its version. Bad bytes as in `parse_obo`."""
+    del package_version  # the sink's owner has it already
+    parser = _Parser(sink)
+    with location.open(encoding="utf-8-sig", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            parser.feed(number, line)
+    parser.finish()

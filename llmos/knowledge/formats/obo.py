@@ -1,4 +1,4 @@
-"""OBO 1.2/1.4 files → content: terms, their names and synonyms, `is_a`, and identifiers that were merged or replaced.
+"""OBO 1.2/1.4 files → terms, their names and synonyms, `is_a`, and identifiers that were merged or replaced.
 
 A parser of our own, because it needs 200 lines less than it seems: we read nine tags of `[Term]` stanzas, need the line number of every
 problem, and must not fail on a bad line. fastobo (Rust) stops at the first syntax error; pronto needs four times as long.
@@ -6,13 +6,12 @@ Must not: know the Human Phenotype Ontology; nothing here is particular to it.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
-from llmos.knowledge.building.content import Content, Entity, Evidence, FileOrigin, Name, Statement
-from llmos.knowledge.problems import Problem, refuse_if_broken
-from llmos.knowledge.sink import Scope
+from llmos.knowledge.sink import Scope, Sink
 
 __all__ = ["parse_obo"]
 
@@ -40,15 +39,10 @@ class _Term:
 
 
 class _Parser:
-    def __init__(self, source: str, path: str, package_version: str) -> None:
-        self.source = source
-        self.path = path
-        self.version = package_version
-        self.content = Content()
-        self.num_terms = 0
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
         self.term: _Term | None = None
         self.in_header = True
-        self.terms: list[_Term] = []
         self.read_tag: dict[str, Callable[[_Term, str, int], None]] = {
             "id": self._id,
             "name": self._name,
@@ -59,31 +53,27 @@ class _Parser:
             "replaced_by": self._replaced,
         }
 
-    def problem(self, line: int, message: str) -> None:
-        self.content.problems.append(Problem(self.source, self.path, line, message))
-
     def feed(self, number: int, line: str) -> None:
         line = line.strip()
         if not line or line.startswith("!"):
             return
         if line.startswith("["):
             self.in_header = False
+            self.finish()
             self.term = _Term(number) if line == "[Term]" else None
-            if self.term:
-                self.terms.append(self.term)
             return
         tag, colon, value = line.partition(":")
         if not colon:
-            self.problem(number, "a line must be `tag: value`")
+            self.sink.problem(number, "a line must be `tag: value`")
         elif self.in_header and tag == "data-version":
             # `hp/releases/2025-01-16` and `releases/2025-01-16` are both written; the release is the last part.
-            self.version = value.strip().rsplit("/", 1)[-1]
+            self.sink.version(value.strip().rsplit("/", 1)[-1])
         elif self.term and (read := self.read_tag.get(tag)):
             read(self.term, value.strip(), number)
 
     def _id(self, term: _Term, value: str, number: int) -> None:
         if term.id:
-            self.problem(number, f"a second id in the stanza of {term.id}")
+            self.sink.problem(number, f"a second id in the stanza of {term.id}")
         else:
             term.id = _identifier(value)
 
@@ -97,14 +87,14 @@ class _Parser:
         match = _SYNONYM.match(value)
         text = _clean(match[1]) if match else ""
         if not match or not text:
-            self.problem(number, 'a synonym must be `"text" EXACT|BROAD|NARROW|RELATED [...]`')
+            self.sink.problem(number, 'a synonym must be `"text" EXACT|BROAD|NARROW|RELATED [...]`')
         else:
             term.synonyms.append((text, _SCOPES[match[2]], match[3] or ""))
 
     def _parent(self, term: _Term, value: str, number: int) -> None:
         parent = _identifier(value)
         if not parent:
-            self.problem(number, "is_a names no term")
+            self.sink.problem(number, "is_a names no term")
         else:
             term.parents.append((parent, number))
 
@@ -114,47 +104,43 @@ class _Parser:
     def _replaced(self, term: _Term, value: str, _number: int) -> None:
         term.replaced_by = _identifier(value)
 
-    def finish(self) -> Content:
-        """Turn the stanzas into content; last, because `data-version` may come anywhere in the header."""
-        origin = FileOrigin(self.source, self.version, self.path)
-        for term in self.terms:
-            if not term.id:
-                self.problem(term.line, "a [Term] without id")
-            elif term.is_obsolete:
-                if term.replaced_by:
-                    self.content.aliases[term.id] = term.replaced_by
-            else:
-                self._add(term, origin)
-        refuse_if_broken(self.content.problems, num_records=len(self.terms), path=self.path, format_name="OBO")
-        return self.content
+    def finish(self) -> None:
+        """Tell what the stanza says; only at its end, because a term is known to be obsolete only there."""
+        term, self.term = self.term, None
+        if term is None:
+            return
+        if not term.id:
+            self.sink.problem(term.line, "a [Term] without id")
+        elif not term.is_obsolete:
+            self._tell(term)
+        elif term.replaced_by:
+            self.sink.alias(term.id, term.replaced_by)
 
-    def _add(self, term: _Term, origin: FileOrigin) -> None:
+    def _tell(self, term: _Term) -> None:
+        sink = self.sink
         if not term.name:
-            self.problem(term.line, f"{term.id} has no name; its identifier is used")
-        content = self.content
-        content.entities.append(Entity(term.id, "Term"))
-        content.names.append(Name(term.id, term.name or term.id, Scope.Preferred, "", _LANGUAGE, origin))
-        content.names += [Name(term.id, text, scope, tag, _LANGUAGE, origin) for text, scope, tag in term.synonyms]
-        why = Evidence(origin)
-        content.statements += [Statement(term.id, "is_a", parent, why, line) for parent, line in term.parents]
-        content.aliases.update(dict.fromkeys(term.alternatives, term.id))
+            sink.problem(term.line, f"{term.id} has no name; its identifier is used")
+        sink.entity(term.id, "Term")
+        sink.name(term.id, term.name or term.id, language=_LANGUAGE, line=term.line)
+        for text, scope, tag in term.synonyms:
+            sink.name(term.id, text, scope=scope, tag=tag, language=_LANGUAGE, line=term.line)
+        for parent, line in term.parents:
+            sink.fact(term.id, "is_a", parent, line=line)
+        for alternative in term.alternatives:
+            sink.alias(alternative, term.id)
 
 
-def parse_obo(lines: Iterable[str], *, source: str, path: str, package_version: str) -> Content:
-    """Read an OBO file line by line.
+def parse_obo(location: Path, *, package_version: str, sink: Sink) -> None:
+    """Read an OBO file; `data-version` in its header is its version.
 
-    Args:
-        lines: the file's lines.
-        source: the source's name in the KnowledgeBase.
-        path: the file's path in its package, for origins and problems.
-        package_version: used as the file's version where it names none itself.
-
-    Raises: ConfigError if it has no terms, or too many malformed lines.
+    Bytes that are no UTF-8 become U+FFFD, so that one of them cannot stop a build; a byte order mark is no part of the first tag.
     """
-    parser = _Parser(source, path, package_version)
-    for number, line in enumerate(lines, start=1):
-        parser.feed(number, line)
-    return parser.finish()
+    del package_version  # the sink's owner has it already; we only know when the file calls itself something else
+    parser = _Parser(sink)
+    with location.open(encoding="utf-8-sig", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            parser.feed(number, line)
+    parser.finish()
 
 
 def _identifier(value: str) -> str:

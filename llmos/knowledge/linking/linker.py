@@ -1,19 +1,24 @@
 """Names in text, leftmost and longest, by whole tokens.
 
-The automaton is daachorse's double-array Aho–Corasick over bytes: one pass over the text whatever the number of names, loaded from its
-file in tens of milliseconds. It knows keys only by their index; `Snapshot` says what they mean.
+The keys lie in a MARISA trie that is mapped into memory: ten million names are 60 MB of page cache that all processes share, and nothing
+is read before it is asked for. At each token the trie gives every key that begins there; the longest that the caller may see is chosen.
+It knows keys only by their number; `Snapshot` says what they mean.
 Must not: know entities or a database.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Final, Self
 
-import daachorse
+import marisa_trie
 
+from llmos.knowledge.linking.names import MAXIMUM_KEY_BYTES, TOKEN_END
 from llmos.knowledge.linking.normalise import tokenise
 
 __all__ = ["Linker", "Match"]
+
+_END: Final = TOKEN_END.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Match:
     """One place in the text that is a name."""
 
     key: int
-    """Index of the key in the sorted name table."""
+    """Number of the key."""
 
     start: int
     """First character, in the original text."""
@@ -33,37 +38,53 @@ class Match:
 class Linker:
     """Finds keys in text. Reading is thread-safe: nothing changes after construction."""
 
-    def __init__(self, automaton: Any) -> None:
-        self._automaton = automaton
+    def __init__(self, trie: Any) -> None:
+        self._trie = trie
 
     @classmethod
-    def build(cls, keys: Sequence[bytes]) -> Self:
-        """Build from the sorted keys of a name table."""
-        return cls(daachorse.DoubleArrayAhoCorasick(list(keys), daachorse.MATCH_KIND_LEFTMOST_LONGEST))
+    def build(cls, keys: Iterable[bytes]) -> Self:
+        """Build from encoded keys, sorted; they are numbered by the trie."""
+        return cls(marisa_trie.BinaryTrie(keys))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Load what `to_bytes` wrote; ValueError if it is not an automaton. It is data, never code."""
-        return cls(daachorse.DoubleArrayAhoCorasick.deserialize(data))
+    def open(cls, path: Path) -> Self:
+        """Map what `save` wrote; OSError or ValueError if it is not a trie. It is data, never code."""
+        trie = marisa_trie.BinaryTrie()
+        try:
+            trie.mmap(str(path))
+        except RuntimeError as error:
+            raise ValueError(f"{path.name} is no trie: {error}") from error
+        return cls(trie)
 
-    def to_bytes(self) -> bytes:
-        """Serialise; equal keys give equal bytes."""
-        return bytes(self._automaton.serialize())
+    def save(self, path: Path) -> None:
+        """Write the trie; equal keys give equal bytes."""
+        self._trie.save(str(path))
 
-    def find(self, text: str) -> list[Match]:
-        """Return the matches in order; they never overlap."""
+    def number(self, key: bytes) -> int:
+        """Return the number of a key; KeyError if there is none."""
+        return int(self._trie[key])
+
+    def find(self, text: str, *, is_seen: Callable[[int], bool] | None = None) -> list[Match]:
+        """Return the matches in order; they never overlap.
+
+        Args:
+            text: any text.
+            is_seen: says of a key's number whether it may be found; None: all may. It is asked before the longest key is chosen.
+        """
         tokens = tokenise(text)
-        pieces: list[bytes] = []
-        token_at_start: dict[int, int] = {}
-        token_at_end: dict[int, int] = {}
-        position = 0
-        for index, token in enumerate(tokens):
-            piece = f"\x02{token.key}\x03".encode()
-            token_at_start[position] = index
-            position += len(piece)
-            token_at_end[position] = index
-            pieces.append(piece)
-        return [
-            Match(key, tokens[token_at_start[start]].start, tokens[token_at_end[end]].end)
-            for start, end, key in self._automaton.find(b"".join(pieces))
-        ]
+        pieces = [token.key.encode() + _END for token in tokens]
+        encoded = b"".join(pieces)
+        prefixes, number = self._trie.prefixes, self._trie.key_id
+        matches = []
+        index = position = 0
+        while index < len(tokens):
+            length = 1
+            for key in reversed(prefixes(encoded[position : position + MAXIMUM_KEY_BYTES])):
+                found = number(key)
+                if is_seen is None or is_seen(found):
+                    length = key.count(_END)
+                    matches.append(Match(found, tokens[index].start, tokens[index + length - 1].end))
+                    break
+            position += sum(map(len, pieces[index : index + length]))
+            index += length
+        return matches

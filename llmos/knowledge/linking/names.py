@@ -1,20 +1,18 @@
-"""Which names can be found in text: the table from key to candidates that the automaton is built from.
+"""Which names can be found in text, and as what key.
 
 A key is a name's tokens. Besides the names as the sources write them, a name whose last word is an ordinary English word gets its plural
 ("low muscle tones", "abnormalities"), unless that already is a name: an exact name always beats a guess. Nothing else is stemmed, and it
-happens here, once, so that finding stays an exact match of what the table holds.
-Must not: search; `linker` does.
+happens here, once, when a file is parsed, so that finding stays an exact match.
+Must not: search; `linker` does. Choose by language or length; a build does, when it has all names.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from llmos.knowledge.building.content import Name
 from llmos.knowledge.linking.normalise import keys
-from llmos.knowledge.sink import Scope
 
-__all__ = ["FUNCTION_WORDS", "LinkingSettings", "NameTable", "build_name_table", "encode_key"]
+__all__ = ["FUNCTION_WORDS", "MAXIMUM_KEY_BYTES", "TOKEN_END", "Findable", "LinkingSettings", "encode_key", "findable"]
 
 # Closed-class English words. A name made only of these ("All" is the root of the Human Phenotype Ontology) would be found everywhere.
 _FUNCTION_WORDS: Final = """
@@ -27,8 +25,12 @@ would yes yet you your
 FUNCTION_WORDS: Final = frozenset(_FUNCTION_WORDS.split())
 
 _MINIMUM_PLURAL_CHARACTERS: Final = 4
-_RANKS: Final = {scope: rank for rank, scope in enumerate(Scope)}
-_PLURAL_RANK: Final = 10
+
+TOKEN_END: Final = "\x03"  # noqa: S105 - no password
+"""Ends every token of a key; no token holds it, for tokens are word characters only."""
+
+MAXIMUM_KEY_BYTES: Final = 4096
+"""Longer names are kept, and are not looked for: the linker looks no further ahead than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,61 +38,46 @@ class LinkingSettings:
     """The `linking` block of a KnowledgeBase."""
 
     languages: tuple[str, ...] = ("en",)
-    """Names of other languages are kept, and are not looked for."""
+    """Names of other languages are kept, and are not looked for. An entity is shown by its name in the first of these that it has."""
 
     minimum_name_characters: int = 3
     """Shorter names are kept, and are not looked for. Counted without spaces and punctuation."""
 
     def to_document(self) -> dict[str, object]:
-        """Return the resource's form of it, languages sorted: their order means nothing."""
-        return {"languages": sorted(self.languages), "minimumNameCharacters": self.minimum_name_characters}
+        """Return the resource's form of it."""
+        return {"languages": list(self.languages), "minimumNameCharacters": self.minimum_name_characters}
 
 
-@dataclass(frozen=True, slots=True)
-class NameTable:
-    """Keys, sorted, and for each its candidates, best first."""
+class Findable(NamedTuple):
+    """What is looked for where a name stands."""
 
-    keys: Sequence[bytes]
-    candidates: Sequence[Sequence[tuple[int, str]]]
-    """For each key: (rank, entity), sorted; rank 0 is a preferred name."""
+    key: str
+    """The name's tokens; empty where they are none, only such as "all" or "other", or too many."""
 
-    num_plurals: int
-    """How many keys are plurals that no source writes."""
+    plural: str
+    """The tokens of its regular English plural, if it has one."""
 
-
-def encode_key(tokens: Iterable[str]) -> bytes:
-    """Write tokens so that a match of bytes can only be a match of whole tokens.
-
-    Two different marks, before and after each token, make leftmost-longest over bytes the same as leftmost-longest over tokens; neither
-    byte occurs in a token, which holds word characters only.
-    """
-    return "".join(f"\x02{token}\x03" for token in tokens).encode()
+    characters: int
+    """Length without spaces and punctuation."""
 
 
-def build_name_table(names: Iterable[Name], settings: LinkingSettings) -> NameTable:
-    """Choose the names that can be found, and add plurals."""
-    languages = {language.lower() for language in settings.languages}
-    found: dict[tuple[str, ...], set[tuple[int, str]]] = {}
-    for name in names:
-        tokens = tuple(keys(name.text))
-        if _speaks(name.language, languages) and _is_findable(tokens, settings):
-            found.setdefault(tokens, set()).add((_RANKS[name.scope], name.entity))
-    plurals: dict[tuple[str, ...], set[tuple[int, str]]] = {}
-    if "en" in {language.partition("-")[0] for language in languages}:
-        for tokens, candidates in found.items():
-            plural = (*tokens[:-1], _plural(tokens[-1]))
-            if plural[-1] and plural not in found:
-                plurals.setdefault(plural, set()).update((rank + _PLURAL_RANK, entity) for rank, entity in candidates)
-    table = sorted((encode_key(tokens), _best(candidates)) for tokens, candidates in (found | plurals).items())
-    return NameTable(keys=[key for key, _ in table], candidates=[candidates for _, candidates in table], num_plurals=len(plurals))
+def encode_key(tokens: Iterable[str]) -> str:
+    """Write tokens so that one key is a prefix of another text's only where its tokens are the first tokens of that text."""
+    return "".join(token + TOKEN_END for token in tokens)
 
 
-def _speaks(language: str, languages: set[str]) -> bool:
-    return language.lower() in languages or language.partition("-")[0].lower() in languages
+def findable(text: str) -> Findable:
+    """Say what will be looked for, to find a name."""
+    tokens = keys(text)
+    key = encode_key(tokens) if _is_findable(tokens) else ""
+    if not key or len(key.encode()) + 2 > MAXIMUM_KEY_BYTES:
+        return Findable("", "", 0)
+    plural = _plural(tokens[-1])
+    return Findable(key, encode_key((*tokens[:-1], plural)) if plural else "", sum(map(len, tokens)))
 
 
-def _is_findable(tokens: Sequence[str], settings: LinkingSettings) -> bool:
-    return sum(map(len, tokens)) >= settings.minimum_name_characters and not all(token in FUNCTION_WORDS for token in tokens)
+def _is_findable(tokens: Sequence[str]) -> bool:
+    return not all(token in FUNCTION_WORDS for token in tokens)
 
 
 def _plural(word: str) -> str:
@@ -100,11 +87,3 @@ def _plural(word: str) -> str:
     if word.endswith("y") and word[-2] not in "aeiou":
         return word[:-1] + "ies"
     return word + "s"
-
-
-def _best(candidates: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Keep each entity once, by its best rank."""
-    ranks: dict[str, int] = {}
-    for rank, entity in candidates:
-        ranks[entity] = min(rank, ranks.get(entity, rank))
-    return sorted((rank, entity) for entity, rank in ranks.items())

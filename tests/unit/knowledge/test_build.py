@@ -19,7 +19,7 @@ def test_building_twice_gives_equal_bytes_whatever_the_order_of_the_sources(sour
     build(sources, tmp_path / "a")
     build(sources[::-1], tmp_path / "b")
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert names == ["facts.sqlite", "names.daachorse", "snapshot.json"]
+    assert names == ["facts.sqlite", "names.marisa", "snapshot.json"]
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 

@@ -3,16 +3,13 @@
 import unicodedata
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmos.knowledge.building.content import FileOrigin, Name
 from llmos.knowledge.linking.linker import Linker
-from llmos.knowledge.linking.names import LinkingSettings, build_name_table, encode_key
+from llmos.knowledge.linking.names import encode_key, findable
 from llmos.knowledge.linking.normalise import keys, tokenise
-from llmos.knowledge.sink import Scope
-
-ORIGIN = FileOrigin("s", "1", "f")
 
 
 def found(snapshot, text):
@@ -58,19 +55,14 @@ def test_function_words_are_no_names_and_longer_names_may_hold_them(snapshot):
     assert found(snapshot, "all of the children") == []
 
 
-def test_short_names_are_not_looked_for():
-    names = [Name("A", "ab", Scope.Preferred, "", "en", ORIGIN), Name("B", "a-bc", Scope.Preferred, "", "en", ORIGIN)]
-    table = build_name_table(names, LinkingSettings(minimum_name_characters=3))
-    assert list(table.candidates) == [[(0, "B")]]
-
-
-def test_names_of_other_languages_are_not_looked_for():
-    names = [Name("A", "Krampf", Scope.Preferred, "", "de", ORIGIN), Name("A", "seizure", Scope.Exact, "", "en-GB", ORIGIN)]
-    assert build_name_table(names, LinkingSettings()).keys == [encode_key(["seizure"]), encode_key(["seizures"])]
+def test_what_is_looked_for_is_the_words_of_a_name_and_of_its_plural():
+    assert findable("a-bc") == ("a\x03bc\x03", "", 3)
+    assert findable("Large Head!") == ("large\x03head\x03", "large\x03heads\x03", 9)
+    assert findable("all of the") == findable("?!") == findable("word " * 2000) == ("", "", 0)
 
 
 def test_chinese_names_are_found_inside_running_text():
-    linker = Linker.build([encode_key(keys("癫痫")), encode_key(keys("低肌张力"))])
+    linker = Linker.build([encode_key(keys(name)).encode() for name in ("癫痫", "低肌张力")])
     text = "孩子有癫痫和低肌张力。"
     assert [text[match.start : match.end] for match in linker.find(text)] == ["低肌张力", "癫痫"][::-1]
 
@@ -100,13 +92,30 @@ TEXTS = st.lists(st.tuples(WORDS, SEPARATORS), max_size=20).map(lambda parts: ""
 
 @given(names=st.lists(PHRASES, min_size=1, max_size=12), text=TEXTS | st.text(max_size=40))
 def test_the_linker_finds_exactly_what_a_naive_search_finds(names, text):
-    entities = [Name(f"E{index}", name, Scope.Preferred, "", "en", ORIGIN) for index, name in enumerate(names)]
-    table = build_name_table(entities, LinkingSettings(minimum_name_characters=1))
-    by_bytes = {encode_key(key): key for name in [*names, *(name + "s" for name in names)] if (key := tuple(keys(name)))}
-    linker = Linker.from_bytes(Linker.build(table.keys).to_bytes())
-    assert [(match.start, match.end, by_bytes[table.keys[match.key]]) for match in linker.find(text)] == gold(
-        text, {by_bytes[key] for key in table.keys}
-    )
+    tokens_of = {encode_key(key).encode(): key for name in names if (key := tuple(keys(name)))}
+    linker = Linker.build(sorted(tokens_of))
+    by_number = {linker.number(key): tokens for key, tokens in tokens_of.items()}
+    found = [(match.start, match.end, by_number[match.key]) for match in linker.find(text)]
+    assert found == gold(text, set(tokens_of.values()))
+
+
+@given(names=st.lists(PHRASES, min_size=1, max_size=12), hidden=st.sets(st.integers(0, 11)), text=TEXTS)
+def test_a_hidden_name_changes_nothing_about_how_the_others_are_found(names, hidden, text):
+    tokens_of = {encode_key(key).encode(): key for name in names if (key := tuple(keys(name)))}
+    shown = {encode_key(keys(name)).encode() for index, name in enumerate(names) if index not in hidden} & set(tokens_of)
+    linker = Linker.build(sorted(tokens_of))
+    by_number = {linker.number(key): tokens for key, tokens in tokens_of.items()}
+    seen = {linker.number(key) for key in shown}
+    found = [(match.start, match.end, by_number[match.key]) for match in linker.find(text, is_seen=seen.__contains__)]
+    assert found == gold(text, {tokens_of[key] for key in shown})
+
+
+def test_a_trie_is_mapped_from_its_file_and_anything_else_is_refused(tmp_path):
+    Linker.build([encode_key(["a"]).encode()]).save(tmp_path / "names")
+    assert [(match.start, match.end) for match in Linker.open(tmp_path / "names").find("b a")] == [(2, 3)]
+    (tmp_path / "names").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="names is no trie"):
+        Linker.open(tmp_path / "names")
 
 
 @given(st.text(max_size=60) | TEXTS)

@@ -70,7 +70,7 @@ def test_many_threads_read_at_once(snapshot):
         assert set(pool.map(ask, range(200))) == {(("HP:0001250", "HP:0000256"), 3)}
 
 
-@pytest.mark.parametrize("name", ["facts.sqlite", "names.daachorse", "snapshot.json"])
+@pytest.mark.parametrize("name", ["facts.sqlite", "names.marisa", "snapshot.json"])
 def test_a_missing_file_is_refused(snapshot_path, tmp_path, name):
     copy = shutil.copytree(snapshot_path, tmp_path / "copy")
     (copy / name).unlink()
@@ -79,7 +79,7 @@ def test_a_missing_file_is_refused(snapshot_path, tmp_path, name):
     assert caught.value.reason == "ChecksumMismatch"
 
 
-@pytest.mark.parametrize("name", ["facts.sqlite", "names.daachorse"])
+@pytest.mark.parametrize("name", ["facts.sqlite", "names.marisa"])
 def test_one_changed_byte_is_refused(snapshot_path, tmp_path, name):
     copy = shutil.copytree(snapshot_path, tmp_path / "copy")
     data = bytearray((copy / name).read_bytes())
@@ -89,15 +89,15 @@ def test_one_changed_byte_is_refused(snapshot_path, tmp_path, name):
         Snapshot.open(copy)
 
 
-def test_an_automaton_of_another_snapshot_is_refused_even_if_the_description_was_forged(snapshot_path, tmp_path):
+def test_a_trie_of_another_snapshot_is_refused_even_if_the_description_was_forged(snapshot_path, tmp_path):
     copy = shutil.copytree(snapshot_path, tmp_path / "copy")
     other = tmp_path / "other"
     other.mkdir()
     (tmp_path / "sources").mkdir()
     build_snapshot(write_sources(tmp_path / "sources", OBO.replace("Large head", "Big head")), other, linking=LinkingSettings())
-    shutil.copy(other / "names.daachorse", copy)
+    shutil.copy(other / "names.marisa", copy)
     description = json.loads((copy / "snapshot.json").read_text())
-    description["files"]["names.daachorse"] = json.loads((other / "snapshot.json").read_text())["files"]["names.daachorse"]
+    description["files"]["names.marisa"] = json.loads((other / "snapshot.json").read_text())["files"]["names.marisa"]
     (copy / "snapshot.json").write_text(json.dumps(description))
-    with pytest.raises(PermanentError, match=r"automatonDigest is .* in facts\.sqlite"):
+    with pytest.raises(PermanentError, match=r"trieDigest is .* in facts\.sqlite"):
         Snapshot.open(copy)

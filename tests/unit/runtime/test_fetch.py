@@ -163,7 +163,7 @@ def open_first(pod: Pod) -> Snapshot:
         lambda folder: (folder / "facts.sqlite").unlink(),
         lambda folder: [folder.with_name(f"{folder.name}.verified").unlink(), (folder / "facts.sqlite").unlink()],
         lambda folder: [folder.with_name(f"{folder.name}.verified").unlink(), (folder / ".llmos-manifest.json").unlink()],
-        lambda folder: (folder / "names.daachorse").write_bytes(b"half"),
+        lambda folder: (folder / "names.marisa").write_bytes(b"half"),
     ],
     ids=["a mark cut off", "a file lost", "half removed, with its record", "half removed, without its record", "a file damaged"],
 )

@@ -1,0 +1,29 @@
+"""One source file → its fragment.
+
+Must not: merge, or know a format beyond its name.
+"""
+
+from pathlib import Path
+
+from llmos.errors import ConfigError
+from llmos.knowledge.building.fragment import Fragment, FragmentWriter
+from llmos.knowledge.formats.registry import bind_format
+from llmos.knowledge.source_file import SourceFile
+
+__all__ = ["parse_file"]
+
+
+def parse_file(file: SourceFile, folder: Path) -> Fragment:
+    """Parse a file into an existing, empty folder.
+
+    Raises: ConfigError (InvalidSource) if it cannot be read, (InvalidSpec) if its format or options are wrong.
+    """
+    parse = bind_format(file.format, file.options, path=file.path)
+    writer = FragmentWriter(folder)
+    try:
+        parse(file.location, package_version=file.package_version, sink=writer)
+    except OSError as error:
+        raise ConfigError(
+            f"{file.path} of source {file.source!r} cannot be read: {error.strerror or error}", reason="InvalidSource"
+        ) from error
+    return writer.finish()

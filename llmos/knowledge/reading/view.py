@@ -1,0 +1,140 @@
+"""Who sees what: entities, names and facts of a snapshot as a reader with certain partitions may see them.
+
+A row is seen if the reader was opened for every partition of its visibility. Nothing unseen is read and then dropped: each query asks
+only for visibilities that are seen, so that how much is hidden changes neither an answer nor its order.
+Must not: find names in text, or open files.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, zip_longest
+from typing import Any, Final
+
+from llmos.knowledge.reading.database import Database
+from llmos.knowledge.reading.values import Attribute, Derivation, EntityReference, Fact, FactEvidence, FactSource
+
+__all__ = ["View"]
+
+_PLURAL_RANK: Final = 10
+"""From this rank on a candidate is a guess: it counts only where no name is seen that is written so."""
+
+_FACTS: Final = """
+SELECT f.rank, f.evidence, f.subject, s.id, s.name, p.name, f.object, o.id, o.name, file.source, file.version, file.path,
+  e.reference, e.code, e.frequency, e.method, e.sentence, e.confidence, proof.rule, proof.confidence, proof.body FROM (
+  SELECT subject, predicate, rank, object, min(evidence) AS evidence FROM fact
+  WHERE {side} = ? AND predicate = ? AND visibility = ? GROUP BY rank, {other} ORDER BY rank, {other} LIMIT ?) AS f
+JOIN entity AS s ON s.number = f.subject JOIN entity AS o ON o.number = f.object JOIN predicate AS p ON p.number = f.predicate
+LEFT JOIN evidence AS e ON e.number = f.evidence LEFT JOIN file ON file.number = e.file LEFT JOIN proof ON proof.number = f.evidence
+"""
+_SIDES: Final = (("subject", _FACTS.format(side="subject", other="object")), ("object", _FACTS.format(side="object", other="subject")))
+
+
+class View:
+    """A database as one reader sees it."""
+
+    def __init__(self, database: Database, partitions: frozenset[str]) -> None:
+        self._database = database
+        rows = database.rows("SELECT number, partitions FROM visibility ORDER BY number")
+        # Partition names hold no comma: a build refuses them.
+        self._seen = tuple(number for number, text in rows if partitions.issuperset(filter(None, text.split(","))))
+        self._listed = ", ".join(map(str, self._seen))
+        self.sees_everything = len(self._seen) == len(rows)
+        self._has_labels = self._seen != (0,)
+
+    def entities(self) -> Iterator[tuple[str, str]]:
+        """Yield (id, shown name) of every entity, by id."""
+        if not self._has_labels:
+            return iter(self._database.rows("SELECT id, name FROM entity WHERE is_defined ORDER BY number"))
+        query = f"""SELECT id, number, name FROM entity WHERE is_defined OR EXISTS (
+            SELECT 1 FROM label WHERE entity = number AND is_defined AND visibility IN ({self._listed})) ORDER BY number"""  # noqa: S608
+        return ((id, self._label(number, name)) for id, number, name in self._database.rows(query))
+
+    def find(self, id: str) -> tuple[int, str] | None:
+        """Return an entity's number and shown name, or None if there is none to be seen."""
+        rows = self._database.rows("SELECT number, name, is_defined FROM entity WHERE id = ?", id)
+        if not rows or not (rows[0][2] or self._is_defined_for_us(rows[0][0])):
+            return None
+        return rows[0][0], self._label(rows[0][0], rows[0][1])
+
+    def _is_defined_for_us(self, number: int) -> bool:
+        query = f"SELECT 1 FROM label WHERE entity = ? AND is_defined AND visibility IN ({self._listed}) LIMIT 1"  # noqa: S608
+        return bool(self._database.rows(query, number))
+
+    def _label(self, number: int, name: str) -> str:
+        """Return the best name that is seen; everybody's, where a partition's is no closer."""
+        if not self._has_labels:
+            return name
+        query = f"""SELECT name FROM (SELECT name, name_rank, -1 AS visibility FROM entity WHERE number = ?
+            UNION ALL SELECT name, name_rank, visibility FROM label WHERE entity = ? AND visibility IN ({self._listed}))
+            ORDER BY name_rank, visibility LIMIT 1"""  # noqa: S608
+        return str(self._database.rows(query, number, number)[0][0])
+
+    def edges(self, relation: str) -> Iterator[tuple[str, str]]:
+        """Yield (subject, object) of every fact with this predicate, each once, by subject."""
+        query = f"""SELECT DISTINCT s.id, o.id FROM fact AS f JOIN predicate AS p ON p.number = f.predicate
+            JOIN entity AS s ON s.number = f.subject JOIN entity AS o ON o.number = f.object
+            WHERE p.name = ? AND f.visibility IN ({self._listed}) ORDER BY f.subject, f.object"""  # noqa: S608
+        return iter(self._database.rows(query, relation))
+
+    def facts(self, number: int, limit: int) -> list[Fact]:
+        """Return at most `limit` facts of an entity, each predicate in each direction in its turn."""
+        groups = [self._group(query, side, number, limit) for side, query in _SIDES]
+        in_turn = (row for row in chain.from_iterable(zip_longest(*chain.from_iterable(groups))) if row is not None)
+        return [self._fact(row) for row, _ in zip(in_turn, range(limit), strict=False)]
+
+    def _group(self, query: str, side: str, number: int, limit: int) -> list[list[Any]]:
+        found = self._database.rows(
+            # One index seek for each of a handful of predicates; DISTINCT would read every fact of a well-known entity.
+            f"""SELECT number FROM predicate AS p WHERE EXISTS (SELECT 1 FROM fact
+            WHERE {side} = ? AND predicate = p.number AND visibility IN ({self._listed})) ORDER BY number""",  # noqa: S608
+            number,
+        )
+        return [
+            _first(chain.from_iterable(self._database.rows(query, number, predicate, each, limit) for each in self._seen), limit)
+            if len(self._seen) > 1
+            else self._database.rows(query, number, predicate, 0, limit)
+            for (predicate,) in found
+        ]
+
+    def _fact(self, row: Sequence[Any]) -> Fact:
+        _, _, subject, subject_id, subject_name, predicate, object_, object_id, object_name, *rest = row
+        source, version, path, reference, code, frequency, method, sentence, confidence, rule, rule_confidence, proof = rest
+        is_derived = rule is not None
+        return Fact(
+            EntityReference(subject_id, self._label(subject, subject_name)),
+            predicate,
+            EntityReference(object_id, self._label(object_, object_name)),
+            FactSource("", "", "") if is_derived else FactSource(source, version, path),
+            FactEvidence("", "", "") if is_derived else FactEvidence(reference, code, frequency, method, sentence),
+            rule_confidence if is_derived else confidence,
+            Derivation(rule, proof) if is_derived else None,
+        )
+
+    def attributes(self, number: int) -> list[Attribute]:
+        """Return the literals of an entity, by predicate and value."""
+        query = f"""SELECT a.predicate, a.value, a.datatype, a.language, f.source, f.version, f.path FROM attribute AS a
+            JOIN file AS f ON f.number = a.file WHERE a.subject = ? AND f.visibility IN ({self._listed}) ORDER BY a.place"""  # noqa: S608
+        rows = self._database.rows(query, number)
+        return [Attribute(predicate, value, datatype, language, FactSource(*file)) for predicate, value, datatype, language, *file in rows]
+
+    def has_candidates(self, key: int) -> bool:
+        """Say whether a name is seen by anybody like us."""
+        query = f"SELECT 1 FROM mention WHERE key = ? AND visibility IN ({self._listed}) LIMIT 1"  # noqa: S608
+        return bool(self._database.rows(query, key))
+
+    def candidates(self, key: int) -> list[tuple[str, str]]:
+        """Return (id, shown name) of the entities that a key may mean, best first."""
+        query = f"""SELECT m.rank, e.number, e.id, e.name FROM mention AS m JOIN entity AS e ON e.number = m.entity
+            WHERE m.key = ? AND m.visibility IN ({self._listed}) ORDER BY m.rank, m.entity"""  # noqa: S608
+        rows = self._database.rows(query, key)
+        if rows and rows[0][0] < _PLURAL_RANK:
+            rows = [row for row in rows if row[0] < _PLURAL_RANK]
+        # A partition may call an entity the same as everybody does.
+        return list({id: (id, self._label(number, name)) for _, number, id, name in rows[::-1]}.values())[::-1]
+
+
+def _first(rows: Iterable[Any], limit: int) -> list[Any]:
+    """Join what several visibilities say: most frequent first, each fact once, as a source states it where one does."""
+    chosen: dict[tuple[int, int], Any] = {}
+    for row in sorted(rows, key=lambda row: (row[18] is not None, row[0], row[1])):
+        chosen.setdefault((row[2], row[6]), row)
+    return sorted(chosen.values(), key=lambda row: (row[0], row[2], row[6]))[:limit]
