@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 from llmos.artifacts import KNOWLEDGE_ARTIFACT, KNOWLEDGE_CONFIG, KNOWLEDGE_FILE, FileLayer, Registry
 from llmos.errors import ConfigError
 from llmos.knowledge.building.build import BuiltSnapshot, build_snapshot
+from llmos.knowledge.building.cache import FragmentCache
 from llmos.knowledge.layout import FORMAT_VERSION
 from llmos.knowledge.linking.names import LinkingSettings
 from llmos.knowledge.source_file import SourceFile
@@ -79,7 +80,14 @@ def build(config: JobConfig, reporter: Reporter, *, fetch: FetchPackage = fetch_
     directory = config.scratch / "snapshot"
     directory.mkdir()
     linking = LinkingSettings(spec.linking.languages, spec.linking.minimum_name_characters)
-    built = build_snapshot(files, directory, linking=linking, on_progress=lambda percent, text: reporter.progress("Build", percent, text))
+    built = build_snapshot(
+        files,
+        directory,
+        linking=linking,
+        cache=_fragment_cache(config),
+        scratch=config.scratch,
+        on_progress=lambda percent, text: reporter.progress("Build", percent, text),
+    )
     reporter.progress("Push", message="pushing the snapshot")
     document = built.description.to_document()
     layers = [FileLayer(path=path.name, source=path, media_type=KNOWLEDGE_FILE) for path in sorted(directory.iterdir())]
@@ -99,6 +107,12 @@ def build(config: JobConfig, reporter: Reporter, *, fetch: FetchPackage = fetch_
         },
         measurements=_measurements(built),
     )
+
+
+def _fragment_cache(config: JobConfig) -> FragmentCache | None:
+    """Keep fragments beside the registry's blobs on the cache volume, in half of what it may take."""
+    volume = config.artifacts.cache
+    return FragmentCache(volume.folder / "fragments", volume.size_bytes // 2) if volume else None
 
 
 def _fetch_sources(spec: _Spec, scratch: Path, reporter: Reporter, fetch: FetchPackage) -> Iterator[SourceFile]:

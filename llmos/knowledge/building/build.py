@@ -20,6 +20,7 @@ from llmos.knowledge.source_file import SourceFile
 if TYPE_CHECKING:
     import duckdb
 
+    from llmos.knowledge.building.cache import FragmentCache
     from llmos.knowledge.building.merge import MergedFile
 
 __all__ = ["BuiltSnapshot", "Step", "build_snapshot"]
@@ -49,6 +50,7 @@ def build_snapshot(
     linking: LinkingSettings,
     steps: Sequence[Step] = (),
     documents: Mapping[str, Any] | None = None,
+    cache: "FragmentCache | None" = None,
     scratch: Path | None = None,
     on_progress: Progress = lambda _percent, _message: None,
 ) -> BuiltSnapshot:
@@ -60,6 +62,7 @@ def build_snapshot(
         linking: which names are looked for in text.
         steps: what is done with the merged tables before they are written, in this order: rules first, then shapes.
         documents: JSON that the snapshot holds by name, and that is part of its content.
+        cache: where what was parsed is kept for the next build; None: nothing is.
         scratch: an existing folder for what is needed only while building; None: the system's.
         on_progress: told a percentage and what is being done.
 
@@ -75,7 +78,7 @@ def build_snapshot(
             raise ConfigError(f"the partition {file.partition!r} of {file.path} must not hold a comma", reason="InvalidSpec")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(dir=scratch, prefix="build-")))
-        merged = list(_parse(files, folder, on_progress))
+        merged = list(_parse(files, folder, cache, on_progress))
         on_progress(50, "joining the sources")
         connection = stack.enter_context(open_database(folder))
         merge_fragments(connection, merged, languages=linking.languages, scratch=folder)
@@ -93,7 +96,7 @@ def build_snapshot(
     return BuiltSnapshot(description, problems)
 
 
-def _parse(files: Sequence[SourceFile], folder: Path, on_progress: Progress) -> "Iterator[MergedFile]":
+def _parse(files: Sequence[SourceFile], folder: Path, cache: "FragmentCache | None", on_progress: Progress) -> "Iterator[MergedFile]":
     from llmos.knowledge.building.merge import MergedFile
     from llmos.knowledge.building.parsing import parse_file
 
@@ -101,7 +104,7 @@ def _parse(files: Sequence[SourceFile], folder: Path, on_progress: Progress) -> 
         on_progress(50 * index // len(files), f"reading {file.path}")
         into = folder / f"fragment-{index}"
         into.mkdir()
-        fragment = parse_file(file, into)
+        fragment = parse_file(file, into, cache=cache)
         yield MergedFile(file.source, fragment.version or file.package_version, file.path, file.partition, fragment)
 
 

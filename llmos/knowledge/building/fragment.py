@@ -5,7 +5,7 @@ bounded here, once for all formats. Must not: know a format, or other files.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from llmos.artifacts import canonical_json
+from llmos.artifacts import canonical_json, digest_file
 from llmos.errors import PermanentError
 from llmos.knowledge.building.schema import FRAGMENT_COLUMNS
 from llmos.knowledge.linking.names import findable
@@ -47,8 +47,11 @@ class Fragment:
     version: str
     """What the file calls itself; empty where it does not."""
 
-    rows: dict[str, int]
+    rows: Mapping[str, int]
     """Table → rows; a table without rows has no file."""
+
+    origin: Mapping[str, Any]
+    """What it was made of."""
 
     @property
     def num_records(self) -> int:
@@ -61,10 +64,15 @@ class Fragment:
 
     @classmethod
     def open(cls, folder: Path) -> "Fragment":
-        """Read the description of a finished fragment; PermanentError (InvalidFragment) if it is none."""
+        """Read a finished fragment and check its files; PermanentError (InvalidFragment) if it is none."""
         try:
             document = json.loads((folder / _DESCRIPTION).read_bytes())
-            return cls(folder, str(document["version"]), {str(table): int(count) for table, count in document["rows"].items()})
+            rows = {str(table): int(count) for table, count in document["rows"].items()}
+            fragment = cls(folder, str(document["version"]), rows, dict(document["origin"]))
+            for table in rows:
+                if digest_file(fragment.path(table)) != document["digests"][table]:
+                    raise ValueError(f"the rows of {table} are not those that were written")
+            return fragment
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise PermanentError(f"the fragment in {folder} cannot be read: {error}; remove it", reason="InvalidFragment") from error
 
@@ -103,8 +111,9 @@ def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 class FragmentWriter:
     """A `Sink` that writes a fragment into an existing, empty folder; `finish` it, or nothing is kept."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, origin: Mapping[str, Any] | None = None) -> None:
         self._folder = folder
+        self._origin = origin or {}
         self._version = ""
         self._characters = 0
         self._tables = {table: _Table(parquet_schema(table), folder / f"{table}.parquet") for table in FRAGMENT_COLUMNS}
@@ -187,5 +196,7 @@ class FragmentWriter:
             table.flush()
             table.close()
         rows = {name: table.num_written for name, table in self._tables.items() if table.num_written}
-        (self._folder / _DESCRIPTION).write_bytes(canonical_json({"version": self._version, "rows": rows}))
-        return Fragment(self._folder, self._version, rows)
+        digests = {table: digest_file(self._tables[table].path) for table in rows}
+        document = {"version": self._version, "rows": rows, "digests": digests, "origin": self._origin}
+        (self._folder / _DESCRIPTION).write_bytes(canonical_json(document))
+        return Fragment(self._folder, self._version, rows, self._origin)
