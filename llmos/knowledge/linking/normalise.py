@@ -1,8 +1,9 @@
 """Text → tokens with their places in the original text; names and requests go through the same function.
 
 A token is a run of word characters, or one Chinese or Japanese character, for those scripts put no spaces between words. Its key is NFKC,
-case-folded. Text that is already NFKC (nearly all text) is tokenised where it stands; other text is normalised piece by piece, keeping
-for every character the piece it came from, so that a span always names whole original characters.
+case-folded, and with traditional Chinese characters simplified. Text that is already NFKC (nearly all text) is tokenised where it stands;
+other text is normalised piece by piece, keeping for every character the piece it came from, so that a span always names whole original
+characters.
 Must not: know what a name is, or drop anything but separators.
 """
 
@@ -11,7 +12,9 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Token", "keys", "tokenise"]
+from llmos.knowledge.linking.traditional import simplify
+
+__all__ = ["Token", "fold_characters", "keys", "tokenise"]
 
 # Han with its extensions and compatibility block, Hiragana, Katakana.
 _UNSPACED: Final = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -38,14 +41,19 @@ def tokenise(text: str) -> list[Token]:
     if text.isascii():
         return [Token(match[0].lower(), match.start(), match.end()) for match in _TOKEN.finditer(text)]
     if unicodedata.is_normalized("NFKC", text):
-        return [Token(_fold(match[0]), match.start(), match.end()) for match in _TOKEN.finditer(text)]
+        return [Token(_fold(match[0]), match.start(), match.end()) for match in _TOKEN.finditer(simplify(text))]
     normal, starts, ends = _normalise_pieces(text)
-    return [Token(_fold(match[0]), starts[match.start()], ends[match.end() - 1]) for match in _TOKEN.finditer(normal)]
+    return [Token(_fold(match[0]), starts[match.start()], ends[match.end() - 1]) for match in _TOKEN.finditer(simplify(normal))]
 
 
 def keys(text: str) -> list[str]:
     """Return only the tokens' keys."""
     return [token.key for token in tokenise(text)]
+
+
+def fold_characters(text: str) -> str:
+    """Return the text with apostrophes of one kind and traditional characters simplified: one character for one, case as it is."""
+    return text if text.isascii() else simplify(text).replace("\u2019", "'")
 
 
 def _fold(token: str) -> str:
