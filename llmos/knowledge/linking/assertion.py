@@ -25,11 +25,11 @@ from llmos.knowledge.linking.words_english import ENGLISH
 __all__ = ["Status", "assert_status"]
 
 _HAN: Final = "\u3400-\u9fff"
-_TOKEN: Final = re.compile(rf"[a-z0-9]+(?:'[a-z]+)?|[{_HAN}]|[,;:()?+/]|(?<![^\W_])-(?![^\W_])")
+_TOKEN: Final = re.compile(rf"[a-z0-9]+(?:'[a-z]+)?|[{_HAN}]|[,;:()?？+/]|(?<![^\W_])-(?![^\W_])")
 # A full stop inside a number or an abbreviation ("3.5", "e.g.") ends nothing: white space must follow. A new line ends a sentence where
 # something new begins; text wrapped in the middle of a sentence goes on in lower case.
-_SENTENCE_END: Final = re.compile(r"[.!;](?=\s|$)|\?|[。!;](?!\s*\))|\n(?=\s*(?:[A-Z0-9*•\n\-]|[\u3400-\u9fff]))")
-_ONE_FOR_ONE: Final = {ord(wide): narrow for wide, narrow in zip("，；：（）？！’－＋", ",;:()?!'-+", strict=True)}
+_SENTENCE_END: Final = re.compile(r"[.!;](?=\s|$)|[?？]|[。!;](?!\s*\))|\n(?=\s*(?:[A-Z0-9*•\n\-]|[\u3400-\u9fff]))")
+_ONE_FOR_ONE: Final = {ord(wide): narrow for wide, narrow in zip("，；：（）！’－＋", ",;:()!'-+", strict=True)}
 _NUMERALS: Final = frozenset("一二两三四五六七八九十百几数多半") | {"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"}
 _NUMBER: Final = "#"
 _START: Final = "^"

@@ -22,7 +22,7 @@ _NEGATED: Final = (
         Direction.Forward,
         Reach.Clause,
         """无|没|没有|没得|没得过|没有得过|从没|从未|从来没有|从未有|从未有过|未|未见|未见明显|未闻及|未及|未发现|未触及|未扪及|未诉|未出现|未再出现|未再发|未发生|未患
-        不伴|不伴有|不是|不像|不像是|不存在|也没有|也无|均无|已无|并无|尚无|目前无|没有出现|没有证据提示|无证据提示|不支持|不符合|已排除|可排除|可以排除|排除""",
+        不伴|不伴有|不是|不像|不像是|不存在|也没有|也无|均无|已无|并无|尚无|目前无|现无|没有出现|没有证据提示|无证据提示|不支持|不符合|已排除|可排除|可以排除|排除""",
     ),
     Rule(Status.Negated, Direction.Forward, Reach.Sentence, "否认|均否认|否认有|否认患有"),
     Rule(Status.Negated, Direction.Forward, Reach.Adjacent, "不|不再|已经不|已不|不会"),
@@ -53,7 +53,7 @@ _HYPOTHETICAL: Final = (
     ),
     Rule(Status.Hypothetical, Direction.Forward, Reach.Adjacent, "当"),
     Rule(Status.Hypothetical, Direction.Backward, Reach.Clause, "不除外|不能除外|不能排除|不排除|待排|待排除|风险|的风险|可能性大|可能性"),
-    Rule(Status.Hypothetical, Direction.Backward, Reach.Adjacent, "吗|?|可能|时请|时应|时立即|的可能"),
+    Rule(Status.Hypothetical, Direction.Backward, Reach.Adjacent, "吗|？|可能|时请|时应|时立即|的可能"),
 )
 
 _OTHER: Final = (
@@ -61,7 +61,7 @@ _OTHER: Final = (
         Status.Other,
         Direction.Forward,
         Reach.Sentence,
-        """{kin}|家族史|家族中|家族|家里没有人|家里有人|家人|家中|同事|室友|同学|朋友|邻居|邻居家|供者|供体|密切接触者|接触者|我家狗|我家猫|狗|无家族|否认家族""",
+        """{kin}|家族史|家族中|家族|家里没有人|家里有人|家人|家中|同事|室友|同学|朋友|邻居|邻居家|邻居家孩子|邻居的孩子|别人家孩子|供者|供体|密切接触者|接触者|我家狗|我家猫|狗|无家族|否认家族""",
     ),
     Rule(Status.Other, Direction.Backward, Reach.Clause, "家族史|家族遗传史"),
 )
@@ -96,7 +96,7 @@ CHINESE: Final = Lexicon(
         ("但|但是|却|然而|不过|而是|而|除了|以外", (Status.Negated, Status.Past, Status.Other, Status.Hypothetical)),
         ("有|伴|伴有|承认|因|因为|由于|出现|仍|仍有|还|还有|偶有|就是|只是|合并|以及有|可见|阳性", (Status.Negated,)),
         ("患者|病人|患儿|本人|我|自己|孩子", (Status.Other,)),
-        ("现|现在|目前|今日|今天|今|本次|此次|近来|近日|又|成年后|后来|主诉|现无", (Status.Past,)),
+        ("现|现在|目前|今日|今天|今|本次|此次|近来|近日|又|成年后|后来|主诉|现无|目前无", (Status.Past,)),
         ("现|目前", (Status.Hypothetical,)),
     ),
 )

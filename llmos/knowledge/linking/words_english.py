@@ -128,7 +128,7 @@ _PAST: Final = (
         Direction.Backward,
         Reach.Clause,
         """resolved|has resolved|have resolved|{be} resolved|went away|gone away|has subsided|subsided|{be} cured|{be} gone|disappeared
-        {be} removed|{period} ago|last year|last winter|last summer|as a {early}|as an infant|in childhood|in infancy|in college|at age
+        {be} removed|# {period} ago|{period} ago|last year|last winter|last summer|as a {early}|as an infant|in childhood|in infancy|in college|at age
         at the age of|until the age of|until age|during adolescence|during childhood|in adolescence|when i was a {early}|in the past|in his youth
         in her youth|in remission|now in remission""",
     ),
@@ -166,7 +166,7 @@ ENGLISH: Final = Lexicon(
             (Status.Negated,),
         ),
         (
-            """patient|the patient|he|she|i|child|the child|boy|girl|baby|infant|his own|her own|my own|himself|herself|myself""",
+            """patient|the patient|he|she|i|i have|i feel|i now have|child|the child|boy|girl|baby|infant|his own|her own|my own|himself|herself|myself""",
             (Status.Other,),
         ),
         ("because|and now|now", (Status.Hypothetical,)),
