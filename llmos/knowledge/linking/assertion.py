@@ -30,9 +30,23 @@ _TOKEN: Final = re.compile(rf"[a-z0-9]+(?:'[a-z]+)?|[{_HAN}]|[,;:()?？+/]|(?<![
 # something new begins; text wrapped in the middle of a sentence goes on in lower case.
 _SENTENCE_END: Final = re.compile(r"[.!;](?=\s|$)|[?？]|[。!;](?!\s*\))|\n(?=\s*(?:[A-Z0-9*•\n\-]|[\u3400-\u9fff]))")
 _ONE_FOR_ONE: Final = {ord(wide): narrow for wide, narrow in zip("，；：（）！’－＋", ",;:()!'-+", strict=True)}
-_NUMERALS: Final = frozenset("一二两三四五六七八九十百几数多半") | {"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"}
+_NUMERALS: Final = frozenset("一二两三四五六七八九十百几数多半") | {
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+}
 _NUMBER: Final = "#"
+_YEAR_DIGITS: Final = 4
+_YEAR: Final = "@"
 _START: Final = "^"
+_END: Final = "$"
 _GROUP: Final = re.compile(r"\{(\w+)\}")
 _PLACES: Final = {status: place for place, status in enumerate(Status)}
 
@@ -102,10 +116,13 @@ def _assert_sentence(text: str, start: int, end: int, spans: Sequence[tuple[int,
             for place, statuses in zip(mentions, holding, strict=True):
                 if first <= place < last:
                     statuses.add(status)
-    return [
-        Status.Present if Status.Present in statuses else min(statuses, key=_PLACES.__getitem__, default=Status.Present)
-        for statuses in holding
-    ]
+    return [_strongest(statuses) for statuses in holding]
+
+
+def _strongest(statuses: set[Status]) -> Status:
+    if Status.Present in statuses:
+        statuses -= {Status.Hypothetical, Status.Past}
+    return min(statuses, key=_PLACES.__getitem__, default=Status.Present)
 
 
 def _tokenise(text: str, start: int, end: int, spans: Sequence[tuple[int, int]]) -> tuple[list[str], list[int]]:
@@ -119,16 +136,22 @@ def _tokenise(text: str, start: int, end: int, spans: Sequence[tuple[int, int]])
         tokens.append("")
         at = max(at, last)
     tokens += _TOKEN.findall(text, at, end)
+    tokens.append(_END)
     return tokens, mentions
 
 
 def _find(tokens: Sequence[str]) -> Iterator[_Found]:
     """Find the phrases, the longest at each place, not overlapping."""
     root = _phrases()
+    starts = root.keys()
     at = 0
     size = len(tokens)
     while at < size:
-        node = _step(root, tokens[at])
+        token = tokens[at]
+        if token not in starts and token.isalpha() and token not in _NUMERALS:  # nearly all words: the quick way past them
+            at += 1
+            continue
+        node = _step(root, token)
         index = at + 1
         found: _Found | None = None
         while node is not None:
@@ -151,7 +174,8 @@ def _step(node: dict[str, Any], token: str) -> Any:
     if following is not None:
         return following
     if token.isdigit() or token in _NUMERALS:
-        return node.get(_NUMBER)
+        is_year = len(token) == _YEAR_DIGITS and token[:2] in {"19", "20"}
+        return (node.get(_YEAR) if is_year else None) or node.get(_NUMBER)
     return node.get(token[:-2]) if token.endswith("'s") else None
 
 
@@ -216,8 +240,8 @@ def _add_rule(root: dict[str, Any], lexicon: Lexicon, rule: Rule) -> None:
 
 def _add(root: dict[str, Any], phrase: str, meaning: _Meaning) -> None:
     node = root
-    # `^` and `#` are no words of a text.
-    tokens = re.findall(rf"[\^#]|{_TOKEN.pattern}", phrase)
+    # `^`, `$`, `#` and `@` are no words of a text.
+    tokens = re.findall(rf"[\^$#@]|{_TOKEN.pattern}", phrase)
     assert tokens, phrase
     for token in tokens:
         node = node.setdefault(sys.intern(token), {})
@@ -231,5 +255,7 @@ def _expand(lexicon: Lexicon, phrases: str) -> Iterator[str]:
         names = _GROUP.findall(phrase)
         choices = [list(_expand(lexicon, lexicon.groups[name])) for name in names]
         for chosen in product(*choices):
-            parts = iter(chosen)
-            yield _GROUP.sub(lambda _, parts=parts: next(parts), phrase)
+            filled = phrase
+            for name, words in zip(names, chosen, strict=True):
+                filled = filled.replace(f"{{{name}}}", words, 1)
+            yield filled

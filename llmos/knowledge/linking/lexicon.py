@@ -52,10 +52,11 @@ class Reach(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Triggers that mean the same: phrases, a line each or parted by `|`. A rule for Present shields its mentions from all others.
+    """Triggers that mean the same: phrases, a line each or parted by `|`. A rule for Present shields its mentions from
+    Hypothetical and Past.
 
-    `{name}` stands for each phrase of that group of the lexicon, `#` for a number in digits or Chinese numerals, `^` for the beginning of
-    a sentence.
+    `{name}` stands for each phrase of that group of the lexicon, `#` for a number in digits or words, `@` for a year, `^` and `$` for the
+    beginning and the end of a sentence.
     """
 
     status: Status
