@@ -35,7 +35,7 @@ _NEGATED: Final = (
         "未再出现|不再出现|没再出现|未再发作|不再发作|没再发作|可能性小|可能性不大|可能性低|基本排除|未见|未引出|未触及|未闻及|可以排除|已排除|已经排除|被排除|可排除|检测阴性|检查阴性|检测为阴性|阴性|征象未见",
     ),
     Rule(Status.Negated, Direction.Backward, Reach.Sentence, "均否认|均无|均阴性|均未见|均为阴性"),
-    Rule(Status.Negated, Direction.Backward, Reach.Adjacent, "除外|不明显|消失|已消失|(-)|-|病史:无|史:无|:无"),
+    Rule(Status.Negated, Direction.Backward, Reach.Adjacent, "除外|不明显|消失|已消失|(-)|-|病史:无$|史:无$|:无$|:无,"),
 )
 
 _HYPOTHETICAL: Final = (
@@ -88,7 +88,7 @@ _PAST: Final = (
         Status.Past,
         Direction.Backward,
         Reach.Clause,
-        "已治愈|已痊愈|治愈|痊愈|已退|已消退|已消失|已恢复|已经好了|好了|已愈|史|病史|术后|术后#年|手术|后遗症|后遗症期",
+        "已治愈|已痊愈|治愈|痊愈|已退|已消退|已消失|已恢复|已经好了|好了|已愈|史|病史|术后|术后#年|手术史|手术后|后遗症|后遗症期",
     ),
 )
 

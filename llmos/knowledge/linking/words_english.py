@@ -52,7 +52,7 @@ _NEGATED: Final = (
         not observed|not detected|not demonstrated|not identified|unlikely|{be} unlikely|{be} very unlikely|isn't present
         wasn't present|was never present|weren't present|wasn't seen|wasn't found|isn't there""",
     ),
-    Rule(Status.Negated, Direction.Backward, Reach.Adjacent, "none|: no|-|(-)|: -"),
+    Rule(Status.Negated, Direction.Backward, Reach.Adjacent, "none|: no $|: no ,|-|(-)|: -"),
     Rule(
         Status.Negated,
         Direction.Backward,
