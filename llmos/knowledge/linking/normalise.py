@@ -14,11 +14,12 @@ from typing import Final
 
 from llmos.knowledge.linking.traditional import simplify
 
-__all__ = ["Token", "fold_characters", "keys", "tokenise"]
+__all__ = ["Token", "fold_characters", "is_unspaced", "keys", "tokenise"]
 
 # Han with its extensions and compatibility block, Hiragana, Katakana.
 _UNSPACED: Final = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _TOKEN: Final = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
+_UNSPACED_ONLY: Final = re.compile(rf"[{_UNSPACED}]+")
 _HALF_WIDTH_VOICED: Final = "\uff9e\uff9f"
 
 
@@ -54,6 +55,11 @@ def keys(text: str) -> list[str]:
 def fold_characters(text: str) -> str:
     """Return the text with apostrophes of one kind and traditional characters simplified: one character for one, case as it is."""
     return text if text.isascii() else simplify(text).replace("\u2019", "'")
+
+
+def is_unspaced(text: str) -> bool:
+    """Say whether all characters belong to scripts that put no spaces between words; each is a token of its own."""
+    return _UNSPACED_ONLY.fullmatch(text) is not None
 
 
 def _fold(token: str) -> str:
