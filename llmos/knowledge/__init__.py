@@ -5,7 +5,7 @@
 
 from llmos.knowledge.building.build import BuiltSnapshot, build_snapshot
 from llmos.knowledge.linking.names import LinkingSettings
-from llmos.knowledge.snapshot import EntityReference, Fact, FactEvidence, FactSource, Mention, Snapshot
+from llmos.knowledge.snapshot import EntityReference, Fact, FactEvidence, FactSource, Mention, Snapshot, Status
 from llmos.knowledge.source_file import SourceFile
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "Mention",
     "Snapshot",
     "SourceFile",
+    "Status",
     "build_snapshot",
 ]

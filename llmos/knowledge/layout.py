@@ -19,7 +19,7 @@ __all__ = [
     "SourceVersion",
 ]
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 """Version of meaning: parsers, normaliser, plural forms, content digest. Raise it when the same source should give other content."""
 
 SCHEMA_VERSION: Final = 2

@@ -15,12 +15,14 @@ from typing import Any, Self
 from llmos.artifacts import digest_file
 from llmos.errors import PermanentError
 from llmos.knowledge.layout import DATABASE_FILE, DESCRIPTION_FILE, TRIE_FILE, Description, SourceVersion
+from llmos.knowledge.linking.assertion import Status, assert_status
+from llmos.knowledge.linking.boundaries import word_check
 from llmos.knowledge.linking.linker import Linker
 from llmos.knowledge.reading.database import Database
 from llmos.knowledge.reading.values import Attribute, EntityReference, Fact, FactEvidence, FactSource, Mention
 from llmos.knowledge.reading.view import View
 
-__all__ = ["Attribute", "EntityReference", "Fact", "FactEvidence", "FactSource", "Mention", "Snapshot"]
+__all__ = ["Attribute", "EntityReference", "Fact", "FactEvidence", "FactSource", "Mention", "Snapshot", "Status"]
 
 
 class Snapshot:
@@ -106,12 +108,15 @@ class Snapshot:
         return self._view.attributes(found[0]) if found else []
 
     def link(self, text: str) -> list[Mention]:
-        """Find names in text: leftmost, longest, whole words, in the order they stand, never overlapping."""
+        """Find names in text: leftmost, longest, whole words, in the order they stand, never overlapping; and what is said of each."""
+        is_seen = None if self._view.sees_everything else self._view.has_candidates
+        matches = self._linker.find(text, is_seen=is_seen, may_be_name=word_check(text))
+        statuses = assert_status(text, [(match.start, match.end) for match in matches])
         mentions = []
-        for match in self._linker.find(text, is_seen=None if self._view.sees_everything else self._view.has_candidates):
+        for match, status in zip(matches, statuses, strict=True):
             candidates = self._view.candidates(match.key)
             ids = tuple(id for id, _ in candidates)
-            mentions.append(Mention(match.start, match.end, text[match.start : match.end], ids[0], candidates[0][1], ids))
+            mentions.append(Mention(match.start, match.end, text[match.start : match.end], ids[0], candidates[0][1], ids, status))
         return mentions
 
     def warm(self) -> None:

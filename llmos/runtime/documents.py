@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from llmos.knowledge import Status
 from llmos.runtime.pipeline import Answer, GroundedFact, LinkedMention, ScoredLabel
 
 __all__ = ["PredictRequest", "PredictResponse", "Problem", "StatusResponse", "build_answer", "build_knowledge"]
@@ -51,6 +52,7 @@ class EntityDocument(_Document):
     end: int = Field(description="One past the last character.", examples=[22])
     knowledge: str = Field(examples=["hpo"])
     candidates: list[str] = Field(description="All entities of this name; more than one: the text is ambiguous.", examples=[["HP:0001250"]])
+    status: Status = Field(description="What the text says of it. Facts are given of what is Present.", examples=["Present"])
 
 
 class EntityReferenceDocument(_Document):
@@ -200,6 +202,7 @@ def _entity(item: LinkedMention) -> dict[str, Any]:
         "end": mention.end,
         "knowledge": item.knowledge,
         "candidates": list(mention.candidates),
+        "status": mention.status,
     }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from llmos.errors import PermanentError
-from llmos.knowledge import Fact, Mention, Snapshot
+from llmos.knowledge import Fact, Mention, Snapshot, Status
 from llmos.runtime.assets import Label, ModelAssets
 from llmos.runtime.model_server import ModelServer
 
@@ -157,7 +157,9 @@ class Pipeline:
         started = time.perf_counter()
         mentions = [LinkedMention(mention, active.name) for active in knowledge for mention in active.snapshot.link(text)]
         linked = time.perf_counter()
-        facts, are_truncated = self._facts(mentions, knowledge)
+        # What the text denies, fears or says of somebody else is no ground for an answer.
+        present = [item for item in mentions if item.mention.status is Status.Present]
+        facts, are_truncated = self._facts(present, knowledge)
         return _Grounding(mentions, facts, are_truncated, linked - started, time.perf_counter() - linked)
 
     def _facts(self, mentions: Sequence[LinkedMention], knowledge: Sequence[ActiveSnapshot]) -> tuple[list[GroundedFact], bool]:

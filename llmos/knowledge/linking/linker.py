@@ -64,12 +64,15 @@ class Linker:
         """Return the number of a key; KeyError if there is none."""
         return int(self._trie[key])
 
-    def find(self, text: str, *, is_seen: Callable[[int], bool] | None = None) -> list[Match]:
+    def find(
+        self, text: str, *, is_seen: Callable[[int], bool] | None = None, may_be_name: Callable[[int, int], bool] | None = None
+    ) -> list[Match]:
         """Return the matches in order; they never overlap.
 
         Args:
             text: any text.
             is_seen: says of a key's number whether it may be found; None: all may. It is asked before the longest key is chosen.
+            may_be_name: says of a place (first character, one past the last) whether a name may stand there; asked before, too.
         """
         tokens = tokenise(text)
         pieces = [token.key.encode() + _END for token in tokens]
@@ -81,9 +84,13 @@ class Linker:
             length = 1
             for key in reversed(prefixes(encoded[position : position + MAXIMUM_KEY_BYTES])):
                 found = number(key)
-                if is_seen is None or is_seen(found):
-                    length = key.count(_END)
-                    matches.append(Match(found, tokens[index].start, tokens[index + length - 1].end))
+                if is_seen is not None and not is_seen(found):
+                    continue
+                num_tokens = key.count(_END)
+                start, end = tokens[index].start, tokens[index + num_tokens - 1].end
+                if may_be_name is None or may_be_name(start, end):
+                    matches.append(Match(found, start, end))
+                    length = num_tokens
                     break
             position += sum(map(len, pieces[index : index + length]))
             index += length

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from llmos.knowledge.linking.normalise import keys
+from llmos.knowledge.linking.normalise import is_unspaced, keys
 
 __all__ = ["FUNCTION_WORDS", "MAXIMUM_KEY_BYTES", "TOKEN_END", "Findable", "LinkingSettings", "encode_key", "findable"]
 
@@ -41,7 +41,7 @@ class LinkingSettings:
     """Names of other languages are kept, and are not looked for. An entity is shown by its name in the first of these that it has."""
 
     minimum_name_characters: int = 3
-    """Shorter names are kept, and are not looked for. Counted without spaces and punctuation."""
+    """Shorter names are kept, and are not looked for. Counted without spaces and punctuation; a Chinese character counts as two."""
 
     def to_document(self) -> dict[str, object]:
         """Return the resource's form of it."""
@@ -58,7 +58,7 @@ class Findable(NamedTuple):
     """The tokens of its regular English plural, if it has one."""
 
     characters: int
-    """Length without spaces and punctuation."""
+    """Length without spaces and punctuation; a Chinese or Japanese character, which says as much as a syllable, counts as two."""
 
 
 def encode_key(tokens: Iterable[str]) -> str:
@@ -73,7 +73,11 @@ def findable(text: str) -> Findable:
     if not key or len(key.encode()) + 2 > MAXIMUM_KEY_BYTES:
         return Findable("", "", 0)
     plural = _plural(tokens[-1])
-    return Findable(key, encode_key((*tokens[:-1], plural)) if plural else "", sum(map(len, tokens)))
+    return Findable(key, encode_key((*tokens[:-1], plural)) if plural else "", sum(map(_num_characters, tokens)))
+
+
+def _num_characters(token: str) -> int:
+    return 2 if is_unspaced(token) else len(token)
 
 
 def _is_findable(tokens: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ Must not: know where it comes from.
 
 from dataclasses import dataclass
 
+from llmos.knowledge.linking.assertion import Status
 from llmos.knowledge.sink import CERTAIN
 
 __all__ = ["Attribute", "Derivation", "EntityReference", "Fact", "FactEvidence", "FactSource", "Mention"]
@@ -96,3 +97,6 @@ class Mention:
     name: str
     candidates: tuple[str, ...]
     """Every entity with this name, best first; more than one means that the text is ambiguous."""
+
+    status: Status = Status.Present
+    """What the text says of it."""
