@@ -50,6 +50,15 @@ async def test_the_demo_question_is_answered_with_label_entities_and_facts(pod: 
     assert "embedding" not in answer
 
 
+async def test_what_is_denied_is_shown_as_such_and_grounds_nothing(service: Service):
+    async with http_client(service) as client:
+        answer = (await client.post("/v1/predict", json={"text": "No seizures, but a large head."})).json()
+        alone = (await client.post("/v1/predict", json={"text": "a large head"})).json()
+    PredictResponse.model_validate(answer)
+    assert [(entity["name"], entity["status"]) for entity in answer["entities"]] == [("Seizure", "Negated"), ("Macrocephaly", "Present")]
+    assert answer["facts"] == alone["facts"] != []
+
+
 async def test_the_model_sees_truncated_unpadded_tokens_whatever_the_tokenizer_file_says(pod: Pod, service: Service):
     async with http_client(service) as client:
         await client.post("/v1/predict", json={"text": "the child"})
