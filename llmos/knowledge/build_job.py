@@ -3,7 +3,6 @@
 Run as `python -m llmos.knowledge.build_job`. Must not: parse or store anything itself; `build` does, and `llmos.workload` does the rest.
 """
 
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
@@ -103,7 +102,7 @@ def build(config: JobConfig, reporter: Reporter, *, fetch: FetchPackage = fetch_
             "duckdb": version("duckdb"),
             "marisa-trie": version("marisa-trie"),
             "knowledgeFormat": str(FORMAT_VERSION),
-            "sqlite": sqlite3.sqlite_version,
+            "sqlite": version("adbc-driver-sqlite"),
         },
         measurements=_measurements(built),
     )

@@ -71,6 +71,7 @@ def build_snapshot(
     from llmos.knowledge.building.content import seal
     from llmos.knowledge.building.database import lock_database, open_database
     from llmos.knowledge.building.merge import merge_fragments
+    from llmos.knowledge.building.shown import choose_shown_names
     from llmos.knowledge.building.write import write_snapshot
 
     for file in files:
@@ -88,7 +89,9 @@ def build_snapshot(
         counted: dict[str, int] = {}
         for step in steps:
             counted.update(step(connection))
-        seal(connection)
+        if steps:
+            seal(connection)
+            choose_shown_names(connection, linking.languages)
         on_progress(75, "writing the snapshot")
         description = write_snapshot(connection, directory, linking=linking, documents=documents or {}, counted=counted)
         problems = [Problem(*row) for row in connection.execute(f"SELECT * FROM problem ORDER BY ALL LIMIT {_PROBLEMS_KEPT}").fetchall()]  # noqa: S608

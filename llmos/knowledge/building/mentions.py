@@ -58,8 +58,9 @@ def build_mentions(connection: duckdb.DuckDBPyConnection, settings: LinkingSetti
         connection.execute(statement, wanted)
     if "en" in {language.partition("-")[0] for language in languages}:
         connection.execute(_PLURALS)
-    linker = Linker.build(key for batch in _keys(connection) for key in batch)
-    _number_keys(connection, linker)
+    keys = [key for batch in stream(connection, "SELECT DISTINCT key FROM candidate ORDER BY key") for key in _encoded(batch)]
+    linker = Linker.build(keys)
+    _number_keys(connection, keys, linker.numbers(keys))
     (num_keys, num_plurals) = connection.execute(
         f"SELECT count(*), count(*) FILTER (best >= {PLURAL_RANK}) FROM (SELECT min(rank) AS best FROM mention GROUP BY key)"  # noqa: S608
     ).fetchone() or (0, 0)
@@ -73,15 +74,14 @@ def _complete_findable(connection: duckdb.DuckDBPyConnection) -> None:
         connection.executemany("INSERT INTO findable VALUES (?, ?, ?, ?)", [(text, *findable(text)) for (text,) in missing])
 
 
-def _keys(connection: duckdb.DuckDBPyConnection) -> Sequence[list[bytes]]:
-    batches = stream(connection, "SELECT DISTINCT key FROM candidate ORDER BY key")
-    return [batch.column(0).cast(pa.string()).cast(pa.binary()).to_pylist() for batch in batches]
+def _encoded(batch: pa.RecordBatch) -> list[bytes]:
+    keys: list[bytes] = batch.column(0).cast(pa.binary()).to_pylist()
+    return keys
 
 
-def _number_keys(connection: duckdb.DuckDBPyConnection, linker: Linker) -> None:
+def _number_keys(connection: duckdb.DuckDBPyConnection, keys: Sequence[bytes], numbers: Sequence[int]) -> None:
     """Put the trie's numbers in place of the keys."""
-    keys = [key for batch in _keys(connection) for key in batch]
-    numbered = pa.table({"key": pa.array(keys, pa.binary()).cast(pa.string()), "number": pa.array(map(linker.number, keys), pa.int64())})
+    numbered = pa.table({"key": pa.array(keys, pa.binary()).cast(pa.string()), "number": pa.array(numbers, pa.int32())})
     connection.register("numbered", numbered)
     connection.execute(
         """CREATE OR REPLACE TABLE mention AS SELECT n.number AS key, c.partition, c.rank, c.entity

@@ -14,16 +14,19 @@ __all__ = ["choose_shown_names"]
 
 # The closest scope; of these the first language of the linking settings; of these the smallest text, whichever file came first.
 _SHOWN: Final = f"""
-CREATE OR REPLACE TEMP TABLE shown AS
-SELECT DISTINCT ON (n.entity, f.partition) n.entity, f.partition, n.text, {SCOPE_RANK}::INTEGER AS rank
-FROM name AS n JOIN file AS f ON f.number = n.file
-ORDER BY n.entity, f.partition, rank, coalesce(list_position($languages, split_part(lower(n.language), '-', 1)), 1000), n.text
+CREATE OR REPLACE TABLE shown AS
+SELECT entity, partition, best.text AS text, best.rank AS rank FROM (
+  SELECT n.entity, f.partition, min({{
+    'rank': {SCOPE_RANK}::INTEGER,
+    'language': coalesce(list_position($languages, split_part(lower(n.language), '-', 1)), 1000),
+    'text': n.text}}) AS best
+  FROM name AS n JOIN file AS f ON f.number = n.file GROUP BY n.entity, f.partition)
 """  # noqa: S608 - our own expression
 
 # Everybody's names come before a partition's; an identifier is shown where nothing else is known.
 _ENTITY_NAMES: Final = """
 CREATE OR REPLACE TABLE entity AS SELECT e.number, e.id, e.kind, coalesce(s.text, e.id) AS name FROM entity AS e
-LEFT JOIN (SELECT DISTINCT ON (entity) entity, text FROM shown ORDER BY entity, partition) AS s ON s.entity = e.number
+LEFT JOIN (SELECT entity, arg_min(text, partition) AS text FROM shown GROUP BY entity) AS s ON s.entity = e.number
 """
 
 

@@ -60,9 +60,9 @@ class Linker:
         """Write the trie; equal keys give equal bytes."""
         self._trie.save(str(path))
 
-    def number(self, key: bytes) -> int:
-        """Return the number of a key; KeyError if there is none."""
-        return int(self._trie[key])
+    def numbers(self, keys: Iterable[bytes]) -> list[int]:
+        """Return the number of each key; KeyError if one is not there."""
+        return list(map(self._trie.key_id, keys))
 
     def find(
         self, text: str, *, is_seen: Callable[[int], bool] | None = None, may_be_name: Callable[[int, int], bool] | None = None

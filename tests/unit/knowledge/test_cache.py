@@ -72,7 +72,7 @@ EDITS = st.lists(
 )
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(edits=EDITS)
 def test_any_sequence_of_edits_and_deletions_ends_at_the_content_of_a_clean_build(tmp_path_factory, edits):
     folder = tmp_path_factory.mktemp("edits")

@@ -94,7 +94,7 @@ TEXTS = st.lists(st.tuples(WORDS, SEPARATORS), max_size=20).map(lambda parts: ""
 def test_the_linker_finds_exactly_what_a_naive_search_finds(names, text):
     tokens_of = {encode_key(key).encode(): key for name in names if (key := tuple(keys(name)))}
     linker = Linker.build(sorted(tokens_of))
-    by_number = {linker.number(key): tokens for key, tokens in tokens_of.items()}
+    by_number = dict(zip(linker.numbers(tokens_of), tokens_of.values(), strict=True))
     found = [(match.start, match.end, by_number[match.key]) for match in linker.find(text)]
     assert found == gold(text, set(tokens_of.values()))
 
@@ -104,8 +104,8 @@ def test_a_hidden_name_changes_nothing_about_how_the_others_are_found(names, hid
     tokens_of = {encode_key(key).encode(): key for name in names if (key := tuple(keys(name)))}
     shown = {encode_key(keys(name)).encode() for index, name in enumerate(names) if index not in hidden} & set(tokens_of)
     linker = Linker.build(sorted(tokens_of))
-    by_number = {linker.number(key): tokens for key, tokens in tokens_of.items()}
-    seen = {linker.number(key) for key in shown}
+    by_number = dict(zip(linker.numbers(tokens_of), tokens_of.values(), strict=True))
+    seen = set(linker.numbers(shown))
     found = [(match.start, match.end, by_number[match.key]) for match in linker.find(text, is_seen=seen.__contains__)]
     assert found == gold(text, {tokens_of[key] for key in shown})
 

@@ -106,7 +106,7 @@ CALLS = st.one_of(
 )
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(public=st.lists(CALLS, max_size=10), private=st.lists(CALLS, min_size=1, max_size=10))
 def test_whatever_is_private_changes_no_byte_of_what_everybody_gets(tmp_path_factory, public, private):
     folder = tmp_path_factory.mktemp("case")
