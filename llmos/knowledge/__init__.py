@@ -4,6 +4,7 @@
 """
 
 from llmos.knowledge.building.build import BuiltSnapshot, build_snapshot
+from llmos.knowledge.building.entities import EntitySettings, MergeRule
 from llmos.knowledge.linking.names import LinkingSettings
 from llmos.knowledge.snapshot import EntityReference, Fact, FactEvidence, FactSource, Mention, Snapshot, Status
 from llmos.knowledge.source_file import SourceFile
@@ -11,11 +12,13 @@ from llmos.knowledge.source_file import SourceFile
 __all__ = [
     "BuiltSnapshot",
     "EntityReference",
+    "EntitySettings",
     "Fact",
     "FactEvidence",
     "FactSource",
     "LinkingSettings",
     "Mention",
+    "MergeRule",
     "Snapshot",
     "SourceFile",
     "Status",

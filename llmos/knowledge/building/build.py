@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from llmos.errors import ConfigError
+from llmos.knowledge.building.entities import MERGES_DOCUMENT, EntitySettings, merge_entities
 from llmos.knowledge.layout import Description
 from llmos.knowledge.linking.names import LinkingSettings
 from llmos.knowledge.problems import Problem, refuse_if_broken
@@ -48,6 +49,7 @@ def build_snapshot(
     directory: Path,
     *,
     linking: LinkingSettings,
+    entities: EntitySettings | None = None,
     steps: Sequence[Step] = (),
     documents: Mapping[str, Any] | None = None,
     cache: "FragmentCache | None" = None,
@@ -60,6 +62,7 @@ def build_snapshot(
         files: what to read; their order does not matter.
         directory: where the snapshot's files go.
         linking: which names are looked for in text.
+        entities: how to tell that two identifiers mean one entity; None: never.
         steps: what is done with the merged tables before they are written, in this order: rules first, then shapes.
         documents: JSON that the snapshot holds by name, and that is part of its content.
         cache: where what was parsed is kept for the next build; None: nothing is.
@@ -84,16 +87,21 @@ def build_snapshot(
         connection = stack.enter_context(open_database(folder))
         merge_fragments(connection, merged, languages=linking.languages, scratch=folder)
         _refuse_broken_files(connection, files, merged)
+        counted: dict[str, int] = {}
+        documents = dict(documents or {})
+        if entities and entities.merge_by:
+            merge_counts, documents[MERGES_DOCUMENT] = merge_entities(connection, entities)
+            counted.update(merge_counts)
+            choose_shown_names(connection, linking.languages)
         lock_database(connection)
         on_progress(65, "deriving and checking")
-        counted: dict[str, int] = {}
         for step in steps:
             counted.update(step(connection))
         if steps:
             seal(connection)
             choose_shown_names(connection, linking.languages)
         on_progress(75, "writing the snapshot")
-        description = write_snapshot(connection, directory, linking=linking, documents=documents or {}, counted=counted)
+        description = write_snapshot(connection, directory, linking=linking, documents=documents, counted=counted)
         problems = [Problem(*row) for row in connection.execute(f"SELECT * FROM problem ORDER BY ALL LIMIT {_PROBLEMS_KEPT}").fetchall()]  # noqa: S608
     _refuse_unlinkable(description, linking)
     return BuiltSnapshot(description, problems)
