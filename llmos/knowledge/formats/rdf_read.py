@@ -63,19 +63,25 @@ def read_n_triples(path: Path, report: Report, *, holding: re.Pattern[bytes] | N
 
 def _blocks(file: IO[bytes], report: Report) -> Iterator[tuple[int, bytes]]:
     """Cut a file into whole lines, some hundred kilobytes at a time; a line that would not fit into memory is passed over."""
-    line, rest = 1, b""
+    line, pieces, size = 1, [b""], 0
     while data := file.read(_BLOCK_BYTES):
-        rest += data
-        cut = rest.rfind(b"\n") + 1
-        if cut:
-            block, rest = rest[:cut], rest[cut:]
+        if cut := data.rfind(b"\n") + 1:
+            block = b"".join((*pieces, data[:cut]))
             yield line, block
             line += block.count(b"\n")
-        elif len(rest) > _MAXIMUM_LINE_BYTES:
-            report(line, f"a line of more than {_MAXIMUM_LINE_BYTES} bytes")
-            rest = _pass_over(file)
-            line += 1
-    if rest:
+            pieces, size = [data[cut:]], len(data) - cut
+        else:
+            pieces.append(data)
+            size += len(data)
+            if size > _MAXIMUM_LINE_BYTES:
+                held = b"".join(pieces)
+                if whole := held[: held.rfind(b"\n") + 1]:  # lines that came with the end of another long one
+                    yield line, whole
+                    line += whole.count(b"\n")
+                report(line, f"a line of more than {_MAXIMUM_LINE_BYTES} bytes")
+                pieces, size = [_pass_over(file)], 0
+                line += 1
+    if rest := b"".join(pieces):
         yield line, rest
 
 

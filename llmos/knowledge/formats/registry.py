@@ -8,8 +8,11 @@ Must not: parse.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from llmos.errors import ConfigError
 from llmos.knowledge.formats.hpoa import parse_hpoa
@@ -17,6 +20,9 @@ from llmos.knowledge.formats.obo import parse_obo
 from llmos.knowledge.sink import Sink
 
 __all__ = ["FORMATS", "Bind", "Parse", "bind_format", "without_options"]
+
+
+_Options = TypeVar("_Options")
 
 
 class Parse(Protocol):
@@ -41,10 +47,56 @@ def without_options(name: str, parse: Parse) -> Bind:
     return bind
 
 
-# One line a format; add yours here.
+def _checked(name: str, field: str, options_type: type[_Options], options: Mapping[str, Any]) -> _Options:
+    try:
+        return TypeAdapter(options_type).validate_python(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in (field, *first["loc"]))
+        raise ConfigError(f"{place} of a file of format {name}: {first['msg']}", reason="InvalidSpec") from error
+
+
+def _rdf(name: str) -> Bind:
+    """Register a syntax of RDF; the options are `files[].rdf`."""
+
+    def bind(options: Mapping[str, Any]) -> Parse:
+        from llmos.knowledge.formats.identifiers import shortener
+        from llmos.knowledge.formats.rdf import RDF_FORMATS, RdfOptions, parse_rdf
+
+        checked = _checked(name, "rdf", RdfOptions, options)
+        shortener(checked.prefixes)  # refuses prefixes that contradict each other
+        return partial(parse_rdf, syntax=RDF_FORMATS[name], options=checked)
+
+    return bind
+
+
+def _table(name: str) -> Bind:
+    """Register a format of tables; the options are `files[].mapping`."""
+
+    def bind(options: Mapping[str, Any]) -> Parse:
+        from llmos.knowledge.formats.table import parse_table
+        from llmos.knowledge.formats.table_mapping import TableMapping
+
+        checked = _checked(name, "mapping", TableMapping, options)
+        if checked.delimiter is not None and name != "CSV":
+            raise ConfigError(f"`mapping.delimiter` is for CSV only; remove it from a file of format {name}", reason="InvalidSpec")
+        return partial(parse_table, format=name, options=checked)
+
+    return bind
+
+
+# One line a format; add yours here. What only one format needs is imported when a file of it is read.
 FORMATS: Final[dict[str, Bind]] = {
+    "CSV": _table("CSV"),
     "HPOA": without_options("HPOA", parse_hpoa),
+    "JSONL": _table("JSONL"),
+    "JSONLD": _rdf("JSONLD"),
+    "NTriples": _rdf("NTriples"),
     "OBO": without_options("OBO", parse_obo),
+    "Parquet": _table("Parquet"),
+    "RDFXML": _rdf("RDFXML"),
+    "TSV": _table("TSV"),
+    "Turtle": _rdf("Turtle"),
 }
 
 

@@ -156,10 +156,11 @@ def test_blank_nodes_can_be_left_out(tmp_path: Path) -> None:
     assert sink.facts == [FoundFact("EX:a", "EX:s", "EX:b", "", "", "", 1000, "", "", 0)]
 
 
+EDGE = st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(0, 7))
+
+
 @settings(max_examples=40, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(0, 7)), min_size=1, max_size=10), st.randoms(use_true_random=False)
-)
+@given(st.lists(EDGE, min_size=1, max_size=10), st.randoms(use_true_random=False))
 def test_canonical_statements_are_the_same_for_every_labelling(edges: list[tuple[int, int, int]], rng: random.Random) -> None:
     def document(names: list[str]) -> bytes:
         def node(number: int) -> BlankNode | NamedNode:
@@ -185,11 +186,14 @@ def test_the_longest_prefix_that_fits_decides_and_nothing_else_is_shortened() ->
     assert shorten("urn:x") == "urn:x"
 
 
-@pytest.mark.parametrize(
-    "prefixes",
-    [[Prefix(prefix="http", iri="http://a/")], [HP, HP], [HP, Prefix(prefix="HP", iri="http://b/")]],
-    ids=["scheme", "twice", "name"],
-)
+CLASHES = {
+    "a scheme": [Prefix(prefix="http", iri="http://a/")],
+    "an IRI twice": [HP, Prefix(prefix="H", iri=HP.iri)],
+    "a name twice": [HP, Prefix(prefix="HP", iri="http://b/")],
+}
+
+
+@pytest.mark.parametrize("prefixes", CLASHES.values(), ids=CLASHES)
 def test_prefixes_that_could_be_mistaken_are_refused(prefixes: list[Prefix]) -> None:
     with pytest.raises(ConfigError, match="prefix"):
         shortener(prefixes)
