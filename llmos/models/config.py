@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from llmos.models.evaluation.fit import check_fit
 from llmos.models.evaluation.spec import EvaluationSpec
 from llmos.models.spec import Decimals, PythonPackageSource, SpecPart, parse_spec
 
@@ -268,6 +269,8 @@ class ModelSpec(SpecPart):
             raise ValueError(
                 "must not set evaluation.dataset.trainingJob unless source is trainingJob: only such a model has held-out items"
             )
+        if self.evaluation:
+            check_fit(self.task, self.evaluation)
         return self
 
     @model_validator(mode="after")

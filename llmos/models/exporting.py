@@ -13,7 +13,7 @@ from typing import Any
 from llmos.artifacts import Payload, Registry
 from llmos.errors import PermanentError
 from llmos.models.config import ModelSpec, Precision
-from llmos.models.evaluation.judging import Judge
+from llmos.models.evaluation.judging import NetworkJudge
 from llmos.models.evaluation.prepare import EvaluationSet
 from llmos.models.exports import Exports, push_export
 from llmos.models.formats import tools_of
@@ -54,7 +54,7 @@ def export_precisions(
     export_onnx(network, exported, maximum_tokens=spec.onnx.maximum_tokens)
     judge = None
     if evaluated is not None:
-        judge = Judge(
+        judge = NetworkJudge(
             network,
             evaluated,
             task=spec.task,
@@ -89,7 +89,7 @@ class _Bench:
     exported: Path = field(kw_only=True)
     labels: Sequence[Label] = field(kw_only=True)
     weights: Payload = field(kw_only=True)
-    judge: Judge | None = field(kw_only=True)
+    judge: NetworkJudge | None = field(kw_only=True)
     measured: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
     payloads: list[Payload] = field(init=False, default_factory=list)
     unsupported: dict[str, PermanentError] = field(init=False, default_factory=dict)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from llmos.models.evaluation.estimates import Estimate, format_decimal, items_to_decide
-from llmos.models.evaluation.spec import EvaluationBounds
+from llmos.models.evaluation.spec import EvaluationBounds, SliceBound
 
 __all__ = ["Decision", "Doubt", "Failed", "GateMeasurements", "Miss", "Passed", "Undecided", "decide_gate"]
 
@@ -106,11 +106,13 @@ def decide_gate(measurements: GateMeasurements, evaluation: EvaluationBounds) ->
     metric = measurements.metric
     if evaluation.minimum is not None:
         verdicts.append(_judge(metric, measurements.value, evaluation.minimum, is_minimum=True))
+    if evaluation.maximum is not None:
+        verdicts.append(_judge(metric, measurements.value, evaluation.maximum, is_minimum=False))
     if evaluation.maximum_drop is not None:
         verdicts.append(_judge(f"the drop of {metric}", measurements.drop, evaluation.maximum_drop, is_minimum=False))
     for bound in evaluation.slices:
         for value, estimate in measurements.slices.get(bound.column, {}).items():
-            verdicts.append(_judge(f"{metric} where {bound.column} is {value!r}", estimate, bound.minimum, is_minimum=True))
+            verdicts.append(_judge_slice(f"{metric} where {bound.column} is {value!r}", estimate, bound))
     if evaluation.maximum_latency_milliseconds is not None:
         verdicts.append(_judge_latency(measurements.latency_ms, evaluation.maximum_latency_milliseconds))
     if misses := tuple(verdict for verdict in verdicts if isinstance(verdict, Miss)):
@@ -126,6 +128,12 @@ def _judge(what: str, estimate: Estimate, bound: Decimal, *, is_minimum: bool) -
     if estimate.high < limit if is_minimum else estimate.low > limit:
         return Miss(what, _describe(estimate), bound, format_decimal(abs(estimate.value - limit)), is_minimum)
     return Doubt(what, estimate, bound, items_to_decide(estimate, limit))
+
+
+def _judge_slice(what: str, estimate: Estimate, bound: SliceBound) -> Miss | Doubt | None:
+    limit = bound.maximum if bound.minimum is None else bound.minimum
+    assert limit is not None, "a slice has one bound"
+    return _judge(what, estimate, limit, is_minimum=bound.minimum is not None)
 
 
 def _judge_latency(latency_ms: float | None, bound: Decimal) -> Miss | None:

@@ -3,7 +3,7 @@
 Must not: import torch or NumPy.
 """
 
-from llmos.models.datasets.examples import Dataset, Example, find_unknown_label
+from llmos.models.datasets.examples import Dataset, Example, LabelKind, find_unknown_label
 from llmos.models.datasets.fetching import fetch_dataset, fetch_training_items
 from llmos.models.datasets.overlap import Overlap, find_overlap
 from llmos.models.datasets.payload import dataset_layers, read_dataset_payload, write_dataset
@@ -14,6 +14,7 @@ __all__ = [
     "Columns",
     "Dataset",
     "Example",
+    "LabelKind",
     "Overlap",
     "Parts",
     "dataset_layers",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from llmos.artifacts import Registry
 from llmos.errors import ConfigError, PermanentError
-from llmos.models.datasets.examples import Dataset
+from llmos.models.datasets.examples import Dataset, LabelKind
+from llmos.models.datasets.media import attach_media
 from llmos.models.datasets.payload import read_dataset_payload
 from llmos.models.datasets.reading import Columns, read_csv, read_jsonl
 from llmos.models.evaluation.spec import DatasetFile, EvaluationDataset
@@ -17,7 +18,13 @@ __all__ = ["fetch_dataset", "fetch_training_items"]
 
 
 def fetch_dataset(
-    dataset: EvaluationDataset, into: Path, *, registry: Registry, parent: ParentRef | None, reporter: Reporter | None = None
+    dataset: EvaluationDataset,
+    into: Path,
+    *,
+    registry: Registry,
+    parent: ParentRef | None,
+    label_kind: LabelKind = LabelKind.ID,
+    reporter: Reporter | None = None,
 ) -> Dataset:
     """Fetch and read an evaluation set.
 
@@ -25,21 +32,25 @@ def fetch_dataset(
         into: a folder that does not exist yet.
         registry: of the TrainingJob's version.
         parent: that version; needed only where the set is the TrainingJob's.
+        label_kind: what the label's column of a file holds.
 
     Raises: ConfigError (InvalidDataset, InvalidSpec); otherwise as the fetching functions.
     """
     if dataset.file is not None:
-        return _read_file(dataset.file, into, reporter)
+        found = _read_file(dataset.file, into, label_kind, reporter)
+        if dataset.file.media is None:
+            return found
+        return attach_media(found, dataset.file.media, into.with_name(f"{into.name}-media"), reporter=reporter)
     if parent is None:
         raise ConfigError("spec.evaluation.dataset is trainingJob, and parents name no trainingJob", reason="InvalidSpec")
-    found = _fetch_items(registry, parent, "evaluation", into)
-    if found is None:
+    held_out = _fetch_items(registry, parent, "evaluation", into)
+    if held_out is None:
         raise PermanentError(
             f"version {parent.digest} in {parent.repository} carries no held-out items: an earlier LLMOS made it; "
             "run the TrainingJob again under another name, or give spec.evaluation.dataset.file",
             reason="InvalidDataset",
         )
-    return found
+    return held_out
 
 
 def fetch_training_items(registry: Registry, parent: ParentRef, into: Path) -> Dataset | None:
@@ -52,11 +63,13 @@ def _fetch_items(registry: Registry, parent: ParentRef, role: str, into: Path) -
     return None if payload is None else read_dataset_payload(registry.fetch_payload(parent.repository, payload.digest, into))
 
 
-def _read_file(file: DatasetFile, into: Path, reporter: Reporter | None) -> Dataset:
+def _read_file(file: DatasetFile, into: Path, label_kind: LabelKind, reporter: Reporter | None) -> Dataset:
     columns = Columns(
         text=file.text_column,
         label=file.label_column,
+        label_kind=label_kind,
         second_text=file.second_text_column,
+        facts=file.facts_column,
         group=file.group_column,
         slices=file.slice_columns,
     )

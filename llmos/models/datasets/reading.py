@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from llmos.errors import ConfigError
-from llmos.models.datasets.examples import Dataset, Example
+from llmos.models.datasets.examples import Dataset, Example, LabelKind
 
 __all__ = ["Columns", "read_csv", "read_jsonl"]
 
@@ -21,6 +21,9 @@ MAX_BYTES: Final = 256 << 20
 
 MAX_TEXT: Final = 100_000
 """Characters of one text; longer ones are cut by any model long before."""
+
+MAX_TEXTS: Final = 64
+"""Facts of one item, and texts that would be right."""
 
 MAX_VALUE: Final = 256
 """Characters of a label, group or slice."""
@@ -32,13 +35,15 @@ class Columns:
 
     text: str = "text"
     label: str = "label"
+    label_kind: LabelKind = LabelKind.ID
     second_text: str | None = None
+    facts: str | None = None
     group: str | None = None
     slices: tuple[str, ...] = ()
 
 
 def read_jsonl(path: Path, columns: Columns, *, name: str = "dataset") -> Dataset:
-    """Read a file of one JSON object a line. A text that is a list is tokens, and its label the list of their tags.
+    """Read a file of one JSON object a line. With tags, the text is a list of tokens; facts and answers may be lists.
 
     Args:
         name: of the file, in messages.
@@ -128,20 +133,16 @@ class _Row:
     file: str
 
     def to_example(self, columns: Columns) -> Example:
-        label = self._get(columns.label)
-        given = self._get(columns.text)
-        tokens: tuple[str, ...] = ()
-        tags: tuple[str, ...] = ()
-        if isinstance(given, list):
-            tokens = tuple(self._text(columns.text, token, MAX_TEXT) for token in given)
-            tags = self._tags(columns.label, label, len(tokens))
-        text = " ".join(tokens) if tokens else self._text(columns.text, given, MAX_TEXT)
+        given, kind = self._get(columns.text), columns.label_kind
+        tokens = self._tokens(columns.text, given) if kind is LabelKind.TAGS else ()
         return Example(
-            text=text,
-            label=None if tokens else self._word(columns.label, label),
+            text=" ".join(tokens) if tokens else self._text(columns.text, given, MAX_TEXT),
+            label=self._word(columns.label, self._get(columns.label)) if kind is LabelKind.ID else None,
             second_text=self._text(columns.second_text, self._get(columns.second_text), MAX_TEXT) if columns.second_text else None,
             tokens=tokens,
-            tags=tags,
+            tags=self._tags(columns.label, self._get(columns.label), len(tokens)) if tokens else (),
+            answers=self._texts(columns.label) if kind is LabelKind.TEXTS else (),
+            facts=self._texts(columns.facts, may_be_empty=True) if columns.facts else (),
             groups=self._groups(columns.group),
             slices={column: self._word(column, self._get(column), may_be_empty=True) for column in columns.slices},
         )
@@ -160,6 +161,18 @@ class _Row:
         value = self._get(column)
         values = value if isinstance(value, list) else [value]
         return tuple(sorted({self._word(column, item) for item in values}))
+
+    def _tokens(self, column: str, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list) or not value:
+            self._refuse(column, value, "must be a list of tokens, which JSONL can hold")
+        return tuple(self._text(column, token, MAX_TEXT) for token in value)
+
+    def _texts(self, column: str, *, may_be_empty: bool = False) -> tuple[str, ...]:
+        given = self._get(column)
+        value = given if isinstance(given, list) else [given] if given != "" or not may_be_empty else []
+        if len(value) > MAX_TEXTS or not (value or may_be_empty):
+            self._refuse(column, given, f"must be a text, or a list of at most {MAX_TEXTS} and not empty")
+        return tuple(self._text(column, item, MAX_TEXT) for item in value)
 
     def _tags(self, column: str, value: Any, count: int) -> tuple[str, ...]:
         if not isinstance(value, list) or len(value) != count:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmos.models.evaluation.estimates import format_decimal
-from llmos.models.evaluation.task_metrics import ClassPredictions
+from llmos.models.evaluation.predictions import ClassPredictions
 
 __all__ = ["Calibration", "calibration_error", "fit_temperature", "measure_calibration", "risk_at", "softmax"]
 

@@ -47,6 +47,9 @@ class Estimate:
     is_share: bool = False
     """Whether it is a plain share, whose uncertainty is known at any value."""
 
+    scale: float = 1.0
+    """By how much an item that was not seen may move it, for each share that such items have of all."""
+
     def to_document(self, name: str) -> dict[str, str]:
         """Return value and bounds as decimals, named as in the contract."""
         return {name: format_decimal(self.value), f"{name}Low": format_decimal(self.low), f"{name}High": format_decimal(self.high)}
@@ -75,21 +78,27 @@ def estimate_share_drop(reference_N: NDArray[Any], hits_N: NDArray[Any]) -> Esti
     return Estimate(drop, low, high, count, math.sqrt(max(0.0, (lost + won) / count - drop * drop)))
 
 
-def bootstrap(statistic: Statistic, count: int, *, effective_count: float) -> Estimate:
+def bootstrap(statistic: Statistic, count: int, *, effective_count: float, scale: float = 1.0) -> Estimate:
     """Return a statistic of items with its bootstrap interval.
 
     Args:
         count: of items.
         effective_count: items that would tell as much about a share; less than `count` where few of them weigh much.
+        scale: by how much an item that was not seen may move the value; 1 for shares.
     """
     ones_N = np.ones(count, dtype=np.int64)
     value = statistic(ones_N)
     generator = np.random.default_rng(_SEED)
     values_R = np.array([statistic(np.bincount(generator.integers(0, count, count), minlength=count)) for _ in range(_RESAMPLES)])
     low, high = np.percentile(values_R, [2.5, 97.5])
-    least = _unseen(effective_count)
+    least = scale * _unseen(effective_count)
     return Estimate(
-        value, min(float(low), value - least), max(float(high), value + least), count, float(np.std(values_R)) * math.sqrt(count)
+        value,
+        min(float(low), value - least),
+        max(float(high), value + least),
+        count,
+        float(np.std(values_R)) * math.sqrt(count),
+        scale=scale,
     )
 
 
@@ -104,7 +113,7 @@ def items_to_decide(estimate: Estimate, bound: float) -> int | None:
         return None
     at_bound = math.sqrt(bound * (1 - bound)) if estimate.is_share else estimate.deviation
     normal = ((Z_95 * at_bound + _Z_POWER * estimate.deviation) / distance) ** 2
-    unseen = Z_95**2 * (1 - distance) / distance
+    unseen = Z_95**2 * (estimate.scale - distance) / distance
     needed = math.ceil(max(normal, unseen, estimate.count + 1))
     return needed if needed <= _MOST_ITEMS else None
 

@@ -3,15 +3,16 @@
 Must not: decide by itself; `gate` does. What is refused here is in no version, so nothing can serve it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from llmos.artifacts import DATASET_ARTIFACT, DATASET_CONFIG, Registry, Repository
 from llmos.errors import PermanentError
 from llmos.models.config import Task
+from llmos.models.evaluation.answering import Answering, Exams
+from llmos.models.evaluation.exams.exam import Asked
 from llmos.models.evaluation.measuring import Evaluator, Measured, Progress
-from llmos.models.evaluation.predicting import encode_texts
 from llmos.models.evaluation.prepare import EvaluationSet
 from llmos.models.evaluation.report import report_layers, write_report
 from llmos.models.gate import Failed, Passed, Undecided
@@ -21,63 +22,25 @@ from llmos.models.measure.session import open_session
 from llmos.models.network import Network
 from llmos.models.tensors import Inputs
 
-__all__ = ["Judge"]
+__all__ = ["Judge", "NetworkJudge"]
 
 _LATENCIES = ("p95MillisecondsBatch1", "p50MillisecondsBatch1")
 """Measurements that may say how long one item takes, the better first."""
 
 
 class Judge:
-    """Judges the exports of one model."""
+    """Judges the exports of one model, however they are asked."""
 
-    def __init__(
-        self,
-        network: Network,
-        evaluated: EvaluationSet,
-        *,
-        task: Task,
-        labels: Sequence[Label],
-        scratch: Path,
-        maximum_length: int,
-        on_progress: Progress = lambda _phase, _percent, _message: None,
-    ) -> None:
-        """Let the original answer first; raises as `Evaluator`."""
-        self._scratch = scratch
+    def __init__(self, evaluator: Evaluator, *, labels: Sequence[Label], scratch: Path) -> None:
+        """Args: scratch: a folder for the report."""
+        self._evaluator = evaluator
         self._labels = labels
-        self._calibration, self._input_names = evaluated.parts.calibration, network.input_names
-        self._assets = assets = scratch / "assets"
-        assets.mkdir(parents=True)
-        network.write_assets(assets, maximum_length=maximum_length)
-        self._evaluator = Evaluator(
-            evaluated,
-            task=task,
-            labels=labels,
-            tokenizer_file=assets / "tokenizer.json",
-            input_names=network.input_names,
-            run_source=lambda inputs: run_torch(network, inputs)[0],
-            on_progress=on_progress,
-        )
+        self._scratch = scratch
         self._measured: list[Measured] = []
 
-    def calibration_inputs(self) -> list[Inputs]:
-        """Return the calibration part as the model takes it, each item as a batch of one; nothing is measured on these items."""
-        rows = encode_texts(self._calibration, self._assets / "tokenizer.json", self._input_names)
-        return [{name: array[None] for name, array in row.items()} for row in rows]
-
-    def judge(self, precision: str, folder: Path, measurements: Mapping[str, Any]) -> Measured:
-        """Measure and judge one export.
-
-        Args:
-            folder: its files, `model.onnx` and `config.pbtxt` among them.
-            measurements: what was measured before; the latency is read from them.
-        """
-        session = open_session(folder / "model.onnx")
-        # Triton's own file says whether rows may run together: what is measured is what is served.
-        is_batched = "max_batch_size: 0\n" not in (folder / "config.pbtxt").read_text(encoding="utf-8")
-        latency = next((float(measurements[name]) for name in _LATENCIES if name in measurements), None)
-        measured = self._evaluator.measure(
-            precision, lambda inputs: session.run(None, dict(inputs))[0], is_batched=is_batched, latency_ms=latency
-        )
+    def hold(self, precision: str, answering: Answering, *, latency_ms: float | None) -> Measured:
+        """Measure and judge one export, and remember it."""
+        measured = self._evaluator.measure(precision, answering, latency_ms=latency_ms)
         self._measured.append(measured)
         return measured
 
@@ -122,6 +85,50 @@ class Judge:
         flat: dict[str, Any] = {name: value for name, value in chosen.document.items() if isinstance(value, str) and name != "gate"}
         refused = self.refusals()
         return {**flat, "evaluation": self._evaluator.describe_source(), **({"refused": refused} if refused else {})}
+
+
+class NetworkJudge(Judge):
+    """Judges the exports of a model that answers all at once."""
+
+    def __init__(
+        self,
+        network: Network,
+        evaluated: EvaluationSet,
+        *,
+        task: Task,
+        labels: Sequence[Label],
+        scratch: Path,
+        maximum_length: int,
+        on_progress: Progress = lambda _phase, _percent, _message: None,
+    ) -> None:
+        """Let the original answer first; raises as `Evaluator`."""
+        assets = scratch / "assets"
+        assets.mkdir(parents=True)
+        network.write_assets(assets, maximum_length=maximum_length)
+        asked = Asked(labels, network.input_names, assets, getattr(network, "spec", None), evaluated.media)
+        self._exams = Exams(task, asked)
+        source = self._exams.answering(lambda inputs: run_torch(network, inputs)[0], is_batched=True)
+        evaluator = Evaluator(evaluated, task=task, source=source, labels=labels, on_progress=on_progress)
+        super().__init__(evaluator, labels=labels, scratch=scratch)
+
+    def calibration_inputs(self) -> Iterator[Inputs]:
+        """Yield the calibration part as the model takes it, each input as a batch of one; nothing is measured on these items."""
+        rows = self._exams.rows(self._evaluator.evaluated.parts.calibration)
+        return ({name: array[None] for name, array in rows[row].items()} for row in range(len(rows)))
+
+    def judge(self, precision: str, folder: Path, measurements: Mapping[str, Any]) -> Measured:
+        """Measure and judge one export.
+
+        Args:
+            folder: its files, `model.onnx` and `config.pbtxt` among them.
+            measurements: what was measured before; the latency is read from them.
+        """
+        session = open_session(folder / "model.onnx")
+        # Triton's own file says whether rows may run together: what is measured is what is served.
+        is_batched = "max_batch_size: 0\n" not in (folder / "config.pbtxt").read_text(encoding="utf-8")
+        latency = next((float(measurements[name]) for name in _LATENCIES if name in measurements), None)
+        answering = self._exams.answering(lambda inputs: session.run(None, dict(inputs))[0], is_batched=is_batched)
+        return self.hold(precision, answering, latency_ms=latency)
 
 
 def _reason(measured: Measured) -> str:

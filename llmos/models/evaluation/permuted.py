@@ -13,7 +13,7 @@ import numpy as np
 
 from llmos.errors import PermanentError
 from llmos.models.evaluation.estimates import estimate_share, format_decimal
-from llmos.models.evaluation.task_metrics import ClassPredictions
+from llmos.models.evaluation.predictions import ClassPredictions
 from llmos.models.labels import Label
 
 __all__ = ["check_label_order"]

@@ -4,7 +4,7 @@ Everything here can go wrong before a model is loaded, and then does. Must not: 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from llmos.models.config import Task
 from llmos.models.datasets import (
     Dataset,
     Example,
+    LabelKind,
     Parts,
     fetch_dataset,
     fetch_training_items,
@@ -21,6 +22,7 @@ from llmos.models.datasets import (
     find_unknown_label,
     split_for_evaluation,
 )
+from llmos.models.evaluation.fit import METRIC_FACTS
 from llmos.models.evaluation.spec import EvaluationBounds, EvaluationSpec
 from llmos.models.evaluation.task_metrics import find_metrics
 from llmos.models.labels import Label
@@ -38,6 +40,9 @@ class EvaluationSet:
     parts: Parts
     num_training_items: int | None
     """How many training items it was held against; None where nobody knows what the model was trained on."""
+
+    media: Mapping[str, Path] = field(default_factory=dict)
+    """Digest to file, of pictures and recordings."""
 
     def describe(self) -> Mapping[str, Any]:
         """Return the facts for the measurements."""
@@ -71,8 +76,9 @@ def prepare_evaluation(
 
     Raises: ConfigError (InvalidDataset, EvaluationContaminated, InvalidSpec); otherwise as `fetch_dataset`.
     """
-    find_metrics(task, spec.metric)
-    if len(labels) < 2:
+    _, metric = find_metrics(task, spec.metric)
+    kind = METRIC_FACTS[metric.name].label_kind
+    if kind is LabelKind.ID and len(labels) < 2:
         raise ConfigError(
             f"spec.evaluation is given, and the model has {len(labels)} labels to choose from; it is measured by its choices, so leave "
             "spec.evaluation out",
@@ -80,26 +86,34 @@ def prepare_evaluation(
         )
     if reporter is not None:
         reporter.progress("Evaluate", 0, "reading the evaluation set")
-    dataset = fetch_dataset(spec.dataset, into / "evaluation", registry=registry, parent=parent, reporter=reporter)
+    dataset = fetch_dataset(spec.dataset, into / "evaluation", registry=registry, parent=parent, label_kind=kind, reporter=reporter)
     check_labels(dataset, labels)
     training = fetch_training_items(registry, parent, into / "training") if parent is not None else None
     if training is not None:
         check_contamination(dataset, training)
-    return split_dataset(dataset, spec, num_training_items=None if training is None else len(training.examples))
+    num_training = None if training is None else len(training.examples)
+    return split_dataset(dataset, spec, num_training_items=num_training, is_fitted=not task.is_generative)
 
 
-def split_dataset(dataset: Dataset, bounds: EvaluationBounds, *, num_training_items: int | None = None) -> EvaluationSet:
-    """Split a set by its groups; raises ConfigError (InvalidDataset) if nothing is left to measure on."""
-    parts = split_for_evaluation(
-        dataset.examples, calibration_percent=bounds.calibration_percent, seed=bounds.seed, maximum_items=bounds.maximum_items
-    )
+def split_dataset(
+    dataset: Dataset, bounds: EvaluationBounds, *, num_training_items: int | None = None, is_fitted: bool = True
+) -> EvaluationSet:
+    """Split a set by its groups.
+
+    Args:
+        is_fitted: whether something is fitted on a part; else all items are measured on.
+
+    Raises: ConfigError (InvalidDataset) if nothing is left to measure on.
+    """
+    percent = bounds.calibration_percent if is_fitted else 0
+    parts = split_for_evaluation(dataset.examples, calibration_percent=percent, seed=bounds.seed, maximum_items=bounds.maximum_items)
     if not parts.evaluation:
         raise ConfigError(
             f"of the {len(dataset.examples)} items of spec.evaluation.dataset none is left to measure on: all their groups are in the "
             "calibration part; give more groups, or change spec.evaluation.seed",
             reason="InvalidDataset",
         )
-    return EvaluationSet(bounds, dataset.digest, parts, num_training_items)
+    return EvaluationSet(bounds, dataset.digest, parts, num_training_items, dataset.media)
 
 
 def check_labels(dataset: Dataset, labels: Sequence[Label]) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 
 from llmos.models.datasets import Example
 from llmos.models.evaluation.estimates import Estimate
-from llmos.models.evaluation.task_metrics import ClassPredictions, Metric
+from llmos.models.evaluation.metric import Metric
+from llmos.models.evaluation.predictions import Predictions
 
 __all__ = ["describe_slices", "measure_slices"]
 
@@ -22,7 +23,7 @@ Slices = Mapping[str, Mapping[str, Estimate]]
 """Column to value to estimate."""
 
 
-def measure_slices(examples: Sequence[Example], predictions: ClassPredictions, metric: Metric) -> Slices:
+def measure_slices(examples: Sequence[Example], predictions: Predictions, metric: Metric[Any]) -> Slices:
     """Return the metric by column and value; values sorted."""
     rows: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for row, example in enumerate(examples):
@@ -34,12 +35,17 @@ def measure_slices(examples: Sequence[Example], predictions: ClassPredictions, m
     }
 
 
-def describe_slices(slices: Slices, metric: Metric, *, most: int = _SHOWN) -> dict[str, Any]:
-    """Return slices as a document, of each column the worst by their lower bounds."""
+def describe_slices(slices: Slices, metric: Metric[Any], *, most: int = _SHOWN) -> dict[str, Any]:
+    """Return slices as a document, of each column those that may be worst."""
+
+    def worst(item: tuple[str, Estimate]) -> tuple[float, str]:
+        value, estimate = item
+        return (-estimate.high if metric.is_lower_better else estimate.low, value)
+
     return {
         column: [
             {"value": value, "items": estimate.count, **estimate.to_document(metric.key)}
-            for value, estimate in sorted(values.items(), key=lambda item: (item[1].low, item[0]))[:most]
+            for value, estimate in sorted(values.items(), key=worst)[:most]
         ]
         for column, values in slices.items()
     }

@@ -9,10 +9,21 @@ from pydantic import Field, model_validator
 
 from llmos.models.spec import Decimals, PythonPackageSource, SpecPart
 
-__all__ = ["DatasetFile", "EvaluationBounds", "EvaluationDataset", "EvaluationSpec", "HttpDataset", "InlineDataset", "SliceBound"]
+__all__ = [
+    "DatasetFile",
+    "EvaluationBounds",
+    "EvaluationDataset",
+    "EvaluationSpec",
+    "HttpDataset",
+    "InlineDataset",
+    "MediaArchive",
+    "SliceBound",
+]
 
 Column = Annotated[str, Field(min_length=1, max_length=128)]
 Share = Annotated[Decimals, Field(ge=0, le=1)]
+Ceiling = Annotated[Decimals, Field(ge=0, lt=1000)]
+"""Of metrics that may be above 1: errors per word, bits per byte."""
 
 
 class InlineDataset(SpecPart):
@@ -28,6 +39,22 @@ class HttpDataset(SpecPart):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class MediaArchive(SpecPart):
+    """Where pictures and recordings are: exactly one."""
+
+    http: HttpDataset | None = None
+    """A ZIP archive."""
+
+    python_package: PythonPackageSource | None = None
+    """A folder of a wheel."""
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if [self.http, self.python_package].count(None) != 1:
+            raise ValueError("must set exactly one of http and pythonPackage")
+        return self
+
+
 class DatasetFile(SpecPart):
     """A file of labelled items and what its columns mean."""
 
@@ -36,17 +63,28 @@ class DatasetFile(SpecPart):
     python_package: PythonPackageSource | None = None
     format: Literal["JSONL", "CSV"]
     text_column: Column = "text"
+    """With `media`, the path of the file."""
+
     second_text_column: Column | None = None
-    """Of pairs."""
+    """Of pairs; with FeatureExtraction, the text that belongs to the first one."""
 
     label_column: Column = "label"
-    """A label's id; with tokens, the list of their tags."""
+    """A label's id; with tokens, the list of their tags; what should be written, where text is written."""
+
+    facts_column: Column | None = None
+    """What the model is told beside the question."""
 
     group_column: Column | None = None
     """What belongs together (a patient, a document) and so stays in one part. Without it, equal texts do."""
 
     slice_columns: Annotated[tuple[Column, ...], Field(max_length=8)] = ()
     """By whose values metrics are told apart."""
+
+    media: MediaArchive | None = None
+    """Where pictures and recordings are, whose paths stand in `text_column`."""
+
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = None
+    """Of the recordings, for models that know several; by default English."""
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
@@ -76,7 +114,14 @@ class SliceBound(SpecPart):
     """What the metric must reach for each value of a column."""
 
     column: Column
-    minimum: Share
+    minimum: Share | None = None
+    maximum: Ceiling | None = None
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if (self.minimum is None) == (self.maximum is None):
+            raise ValueError("must set exactly one of minimum and maximum")
+        return self
 
 
 class EvaluationBounds(SpecPart):
@@ -91,12 +136,28 @@ class EvaluationBounds(SpecPart):
     maximum_items: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     """Of a larger set this many are measured on, chosen by their hash."""
 
-    metric: Literal["Accuracy", "MacroF1"] | None = None
+    metric: (
+        Literal[
+            "Accuracy",
+            "MacroF1",
+            "SpanF1",
+            "MaskedAccuracy",
+            "RetrievalAccuracy",
+            "WordErrorRate",
+            "BitsPerByte",
+            "AnswerAccuracy",
+            "RougeL",
+        ]
+        | None
+    ) = None
     """What the bounds below speak of; by default the first of the task."""
 
     minimum: Share | None = None
+    maximum: Ceiling | None = None
+    """Of a metric that is better the lower it is."""
+
     maximum_drop: Share | None = None
-    """Against the model in torch and Float32, on the same items."""
+    """By how much it may be worse than the model in torch and Float32, on the same items."""
 
     maximum_latency_milliseconds: Annotated[Decimals, Field(gt=0, le=3_600_000)] | None = None
     """Of one item alone, 95th percentile."""
@@ -106,7 +167,7 @@ class EvaluationBounds(SpecPart):
     @property
     def bounds_answers(self) -> bool:
         """Whether an export can be refused for what it answers."""
-        return self.minimum is not None or self.maximum_drop is not None or bool(self.slices)
+        return any(bound is not None for bound in (self.minimum, self.maximum, self.maximum_drop)) or bool(self.slices)
 
 
 class EvaluationSpec(EvaluationBounds):

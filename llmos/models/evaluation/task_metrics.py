@@ -1,83 +1,39 @@
-"""The metrics of each task, each a function of which items count how often, so that one bootstrap serves them all.
+"""The metrics of each task.
 
     N items, L labels.
 
-A new metric is one class here and one line of `METRICS`; a new task adds how its outputs become predictions. Must not: run a model.
+A new metric is one class, a line of `METRICS` and one of `fit.METRIC_FACTS`; a new task adds how its outputs become predictions. Must not:
+run a model.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmos.errors import ConfigError
 from llmos.models.config import Task
-from llmos.models.evaluation.estimates import Estimate, Statistic, bootstrap, estimate_share, estimate_share_drop
+from llmos.models.evaluation.counted_metrics import (
+    AnswerAccuracy,
+    BitsPerByte,
+    MaskedAccuracy,
+    RetrievalAccuracy,
+    RougeL,
+    SpanF1,
+    WordErrorRate,
+)
+from llmos.models.evaluation.estimates import Estimate, Statistic, estimate_share, estimate_share_drop
+from llmos.models.evaluation.fit import METRIC_FACTS, TASK_METRICS, choose_metric
+from llmos.models.evaluation.metric import Metric
+from llmos.models.evaluation.predictions import ClassPredictions
 
 __all__ = ["METRICS", "Accuracy", "ClassPredictions", "MacroF1", "Metric", "find_metrics"]
 
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class ClassPredictions:
-    """What a classifier said of N items."""
-
-    truth_N: Ints
-    """Positions of labels."""
-
-    logits_NL: NDArray[np.float32]
-
-    @property
-    def predicted_N(self) -> Ints:
-        """The best label of each item; of equals the first."""
-        return np.asarray(self.logits_NL.argmax(axis=1), dtype=np.int64)
-
-    @property
-    def hits_N(self) -> NDArray[np.bool_]:
-        """Which items are right."""
-        return np.asarray(self.predicted_N == self.truth_N, dtype=np.bool_)
-
-    def take(self, rows: NDArray[np.int64]) -> "ClassPredictions":
-        """Return those of some items."""
-        return ClassPredictions(self.truth_N[rows], self.logits_NL[rows])
-
-
-class Metric(ABC):
-    """One number that says how good predictions are; higher is better."""
-
-    name: str
-    """As in `spec.evaluation.metric`."""
-
-    key: str
-    """As in measurements."""
-
-    @abstractmethod
-    def statistic(self, predictions: ClassPredictions) -> Statistic:
-        """Return the metric as a function of how often each item counts."""
-
-    def effective_count(self, predictions: ClassPredictions) -> float:
-        """Return how many items of a plain share would tell as much."""
-        return float(len(predictions.truth_N))
-
-    def measure(self, predictions: ClassPredictions) -> Estimate:
-        """Return the metric with its interval."""
-        return bootstrap(self.statistic(predictions), len(predictions.truth_N), effective_count=self.effective_count(predictions))
-
-    def measure_drop(self, reference: ClassPredictions, predictions: ClassPredictions) -> Estimate:
-        """Return by how much predictions are worse than a reference's of the same items, paired item by item."""
-        before, after = self.statistic(reference), self.statistic(predictions)
-        return bootstrap(
-            lambda weights_N: before(weights_N) - after(weights_N),
-            len(predictions.truth_N),
-            effective_count=self.effective_count(predictions),
-        )
-
-
-class Accuracy(Metric):
+class Accuracy(Metric[ClassPredictions]):
     """The share of items whose best label is the right one."""
 
     name, key = "Accuracy", "accuracy"
@@ -96,7 +52,7 @@ class Accuracy(Metric):
         return estimate_share_drop(reference.hits_N, predictions.hits_N)
 
 
-class MacroF1(Metric):
+class MacroF1(Metric[ClassPredictions]):
     """The mean F1 of the labels that occur, each label weighing the same however rare it is."""
 
     name, key = "MacroF1", "macroF1"
@@ -122,27 +78,36 @@ class MacroF1(Metric):
         return float(len(counts) ** 2 / np.sum(1 / counts))
 
 
-METRICS: Final[Mapping[Task, Sequence[Metric]]] = {
-    Task.TEXT_CLASSIFICATION: (Accuracy(), MacroF1()),
-    Task.SEQUENCE_PAIR: (Accuracy(), MacroF1()),
+_ALL: Final[Mapping[str, Metric[Any]]] = {
+    metric.name: metric
+    for metric in (
+        Accuracy(),
+        MacroF1(),
+        SpanF1(),
+        MaskedAccuracy(),
+        RetrievalAccuracy(),
+        WordErrorRate(),
+        BitsPerByte(),
+        AnswerAccuracy(),
+        RougeL(),
+    )
+}
+
+METRICS: Final[Mapping[Task, Sequence[Metric[Any]]]] = {
+    Task(task): tuple(_ALL[name] for name in names) for task, names in TASK_METRICS.items()
 }
 """Of each task, the one that bounds speak of by default first."""
 
 
-def find_metrics(task: Task, wanted: str | None) -> tuple[Sequence[Metric], Metric]:
-    """Return all metrics of a task, and the one that bounds speak of.
+def find_metrics(task: Task, wanted: str | None) -> tuple[Sequence[Metric[Any]], Metric[Any]]:
+    """Return the metrics of a task that one set can be measured by, and the one that bounds speak of.
 
-    Raises: ConfigError (InvalidSpec) if the task has none, or not that one.
+    Raises: ConfigError (InvalidSpec) if the task has not that one.
     """
-    metrics = METRICS.get(task, ())
-    if not metrics:
-        raise ConfigError(
-            f"spec.evaluation is given, and {task} is not measured at its task yet; leave it out, or serve one of {', '.join(METRICS)}",
-            reason="InvalidSpec",
-        )
-    chosen = metrics[0] if wanted is None else next((metric for metric in metrics if metric.name == wanted), None)
-    if chosen is None:
-        raise ConfigError(
-            f"spec.evaluation.metric is {wanted}, and {task} has {', '.join(metric.name for metric in metrics)}", reason="InvalidSpec"
-        )
-    return metrics, chosen
+    try:
+        chosen = _ALL[choose_metric(task, wanted)]
+    except ValueError as error:
+        raise ConfigError(f"spec.{error}", reason="InvalidSpec") from error
+    # A set of questions is no text to expect, and the other way round.
+    kind = METRIC_FACTS[chosen.name].label_kind
+    return [metric for metric in METRICS[task] if METRIC_FACTS[metric.name].label_kind is kind], chosen

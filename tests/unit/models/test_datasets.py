@@ -15,6 +15,7 @@ from llmos.models.datasets import (
     Columns,
     Dataset,
     Example,
+    LabelKind,
     dataset_layers,
     fetch_dataset,
     find_overlap,
@@ -55,7 +56,7 @@ def test_the_same_items_are_the_same_set_in_any_format_and_order(tmp_path: Path)
 
 def test_a_list_of_texts_is_tokens_with_tags(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", '{"words": ["red", "rash"], "tags": ["O", "B-skin"]}')
-    (example,) = read_jsonl(path, Columns(text="words", label="tags")).examples
+    (example,) = read_jsonl(path, Columns(text="words", label="tags", label_kind=LabelKind.TAGS)).examples
     assert (example.text, example.tokens, example.tags, example.label) == ("red rash", ("red", "rash"), ("O", "B-skin"), None)
     assert find_unknown_label([example], {"O"}) == (0, "B-skin")
 
@@ -84,8 +85,7 @@ def test_a_bad_row_of_csv_is_named(tmp_path: Path, content: str, message: str) -
         ('{"text": "a", "label": 0.5}', r"set, row 2, column 'label': must be text, and not empty, found 0.5"),
         ('{"text": "a", "label": true}', r"set, row 2, column 'label': .*found True"),
         ('{"text": 7, "label": "b"}', r"set, row 2, column 'text': .*found 7"),
-        ('{"text": ["a", "b"], "label": ["O"]}', r"set, row 2, column 'label': must be a list of 2 tags, one for each token"),
-        ('{"text": [], "label": []}', r"set, row 2, column 'text': must be text, and not empty, found \[\]"),
+        ('{"text": ["a", "b"], "label": "O"}', r"set, row 2, column 'text': must be text, and not empty, found \['a', 'b'\]"),
         ('["a", "b"]', r"set, row 2: must be a JSON object"),
         ('{"text": "a"', r"set, row 2: is no JSON"),
     ],
@@ -93,6 +93,42 @@ def test_a_bad_row_of_csv_is_named(tmp_path: Path, content: str, message: str) -
 def test_a_bad_row_of_jsonl_is_named(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_jsonl(write(tmp_path / "a.jsonl", f'{{"text": "good", "label": 1}}\n{line}\n'), Columns(), name="set")
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "message"),
+    [
+        (LabelKind.TAGS, '{"text": ["a", "b"], "label": ["O"]}', r"row 1, column 'label': must be a list of 2 tags, one for each token"),
+        (LabelKind.TAGS, '{"text": [], "label": []}', r"row 1, column 'text': must be a list of tokens, which JSONL can hold, found \[\]"),
+        (LabelKind.TAGS, '{"text": "a b", "label": ["O", "O"]}', r"row 1, column 'text': must be a list of tokens"),
+        (LabelKind.TEXTS, '{"text": "a", "label": []}', r"row 1, column 'label': must be a text, or a list of at most 64 and not empty"),
+        (LabelKind.TEXTS, '{"text": "a", "label": ["b", 7]}', r"row 1, column 'label': must be text, and not empty, found 7"),
+    ],
+)
+def test_a_right_answer_of_another_form_is_refused(tmp_path: Path, kind: LabelKind, line: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_jsonl(write(tmp_path / "a.jsonl", line), Columns(label_kind=kind))
+
+
+def test_a_question_has_facts_and_answers_that_decide_its_digest(tmp_path: Path) -> None:
+    columns = Columns(text="q", label="a", facts="f", label_kind=LabelKind.TEXTS)
+    lines = [
+        '{"q": "Who?", "a": ["I", "me"], "f": ["It was I."]}',
+        '{"q": "Who?", "a": "I", "f": []}',
+        '{"q": "Who?", "a": "I", "f": "It was I."}',
+    ]
+    examples = read_jsonl(write(tmp_path / "a.jsonl", "\n".join(lines)), columns).examples
+    assert [(example.answers, example.facts) for example in examples] == [
+        (("I", "me"), ("It was I.",)),
+        (("I",), ()),
+        (("I",), ("It was I.",)),
+    ]
+    assert len({example.digest for example in examples}) == 3
+
+
+def test_a_text_that_is_its_own_answer_needs_no_label(tmp_path: Path) -> None:
+    (example,) = read_csv(write(tmp_path / "a.csv", "text\nsome words\n"), Columns(label_kind=LabelKind.NONE)).examples
+    assert (example.label, example.labels, example.to_line()) == (None, (), b'{"text":"some words"}')
 
 
 def test_a_file_or_a_set_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

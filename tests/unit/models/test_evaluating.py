@@ -14,13 +14,15 @@ import torch
 from llmos.errors import PermanentError
 from llmos.models import Label, Task, TextNetwork
 from llmos.models.datasets import Dataset, Example
+from llmos.models.evaluation.answering import Exams
 from llmos.models.evaluation.calibration import calibration_error, fit_temperature, measure_calibration, risk_at, softmax
-from llmos.models.evaluation.measuring import Evaluator
+from llmos.models.evaluation.exams.exam import Asked
+from llmos.models.evaluation.measuring import Evaluator, Measured
 from llmos.models.evaluation.predicting import Run, encode_texts, predict
+from llmos.models.evaluation.predictions import ClassPredictions
 from llmos.models.evaluation.prepare import split_dataset
 from llmos.models.evaluation.report import write_report
 from llmos.models.evaluation.spec import EvaluationBounds
-from llmos.models.evaluation.task_metrics import ClassPredictions
 from llmos.models.gate import Failed, Passed, Undecided
 from llmos.models.measure.comparison import run_torch
 from tests.unit.models.tiny import WORDS
@@ -69,18 +71,24 @@ def as_run(network: TextNetwork) -> Run:
     return lambda inputs: run_torch(network, inputs)[0]
 
 
+class Bench(Evaluator):
+    """An evaluator that is given what runs, not what asks."""
+
+    def __init__(
+        self, network: TextNetwork, tokenizer_file: Path, examples: Sequence[Example], labels: Sequence[Label], bounds: EvaluationBounds
+    ) -> None:
+        self.exams = Exams(Task.TEXT_CLASSIFICATION, Asked(labels, network.input_names, tokenizer_file.parent))
+        source = self.exams.answering(as_run(network), is_batched=True)
+        super().__init__(split_dataset(Dataset(tuple(examples)), bounds), task=Task.TEXT_CLASSIFICATION, source=source, labels=labels)
+
+    def run(self, precision: str, run: Run, *, is_batched: bool, latency_ms: float | None) -> Measured:
+        return self.measure(precision, self.exams.answering(run, is_batched=is_batched), latency_ms=latency_ms)
+
+
 def evaluator(
     network: TextNetwork, tokenizer_file: Path, examples: Sequence[Example], *, labels: Sequence[Label] = LABELS, **bounds: Any
-) -> Evaluator:
-    evaluated = split_dataset(Dataset(tuple(examples)), EvaluationBounds.model_validate(bounds))
-    return Evaluator(
-        evaluated,
-        task=Task.TEXT_CLASSIFICATION,
-        labels=labels,
-        tokenizer_file=tokenizer_file,
-        input_names=network.input_names,
-        run_source=as_run(network),
-    )
+) -> Bench:
+    return Bench(network, tokenizer_file, examples, labels, EvaluationBounds.model_validate(bounds))
 
 
 def flip_head(network: TextNetwork) -> TextNetwork:
@@ -93,7 +101,7 @@ def flip_head(network: TextNetwork) -> TextNetwork:
 
 def test_an_equal_export_passes_and_says_what_it_came_to(model: TextNetwork, tokenizer_file: Path, examples: list[Example]) -> None:
     judge = evaluator(model, tokenizer_file, examples, minimum="0.95", maximumDrop="0.02", slices=[{"column": "side", "minimum": "0.9"}])
-    measured = judge.measure("Float32", as_run(model), is_batched=False, latency_ms=1.0)
+    measured = judge.run("Float32", as_run(model), is_batched=False, latency_ms=1.0)
     assert isinstance(measured.decision, Passed), measured.decision
     document = measured.document
     assert (document["accuracy"], document["macroF1"], document["accuracyDrop"], document["gate"]) == (
@@ -111,7 +119,7 @@ def test_an_equal_export_passes_and_says_what_it_came_to(model: TextNetwork, tok
 
 def test_a_harmful_quantization_fails_with_its_number(model: TextNetwork, tokenizer_file: Path, examples: list[Example]) -> None:
     judge = evaluator(model, tokenizer_file, examples, maximumDrop="0.02")
-    measured = judge.measure("Int8", as_run(flip_head(model)), is_batched=True, latency_ms=None)
+    measured = judge.run("Int8", as_run(flip_head(model)), is_batched=True, latency_ms=None)
     assert isinstance(measured.decision, Failed)
     (miss,) = measured.decision.misses
     assert miss.what == "the drop of Accuracy"
@@ -121,7 +129,7 @@ def test_a_harmful_quantization_fails_with_its_number(model: TextNetwork, tokeni
 
 def test_a_few_items_leave_it_undecided(model: TextNetwork, tokenizer_file: Path, examples: list[Example]) -> None:
     judge = evaluator(model, tokenizer_file, examples[:10], maximumDrop="0.02")
-    measured = judge.measure("Float32", as_run(model), is_batched=True, latency_ms=None)
+    measured = judge.run("Float32", as_run(model), is_batched=True, latency_ms=None)
     assert isinstance(measured.decision, Undecided)
     assert measured.decision.items_needed == 189
     assert measured.document["temperature"] == "1.0000"
@@ -198,7 +206,7 @@ def test_a_report_holds_every_answer_without_its_text_and_the_surest_errors_with
 ) -> None:
     judge = evaluator(model, tokenizer_file, examples)
     measured = [
-        judge.measure(name, as_run(network), is_batched=True, latency_ms=None)
+        judge.run(name, as_run(network), is_batched=True, latency_ms=None)
         for name, network in (("Float32", model), ("Int8", flip_head(model)))
     ]
     part = judge.evaluated.parts.evaluation

@@ -174,7 +174,12 @@ def test_the_items_asked_for_decide_in_four_sets_of_five() -> None:
 def test_a_metric_that_a_task_has_not_is_refused() -> None:
     assert find_metrics(Task.TEXT_CLASSIFICATION, None)[1].name == "Accuracy"
     assert find_metrics(Task.TEXT_CLASSIFICATION, "MacroF1")[1].name == "MacroF1"
-    with pytest.raises(ConfigError, match="FeatureExtraction is not measured at its task yet"):
-        find_metrics(Task.FEATURE_EXTRACTION, None)
+    with pytest.raises(ConfigError, match=r"evaluation\.metric is Accuracy, and FeatureExtraction has RetrievalAccuracy"):
+        find_metrics(Task.FEATURE_EXTRACTION, "Accuracy")
     with pytest.raises(ConfigError, match=r"metric is Luck, and TextClassification has Accuracy, MacroF1"):
         find_metrics(Task.TEXT_CLASSIFICATION, "Luck")
+
+
+def test_a_set_is_measured_only_by_metrics_that_it_has_the_answers_for() -> None:
+    names = {wanted: [metric.name for metric in find_metrics(Task.TEXT_GENERATION, wanted)[0]] for wanted in (None, "AnswerAccuracy")}
+    assert names == {None: ["BitsPerByte"], "AnswerAccuracy": ["AnswerAccuracy"]}
