@@ -7,10 +7,12 @@ import gzip
 import io
 import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from llmos.models.generation.speech import SAMPLING_RATE
@@ -32,19 +34,41 @@ def normalise(text: str) -> str:
     return " ".join(re.sub(r"[^a-z' ]", " ", text.lower().replace("-", " ")).split())
 
 
-def choose(folder: Path, *, num: int, minimum_words: int = 6) -> list[tuple[Path, str]]:
-    """Return recordings and their words, evenly from the whole list."""
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One recording."""
+
+    name: str
+    """As `vm-instructions`; what begins alike is about the same."""
+
+    path: Path
+    words: str
+    """What is said, as its makers wrote it down."""
+
+
+def read_prompts(folder: Path) -> list[Prompt]:
+    """Return all recordings of which the words are known, in the order of the makers' list."""
     text = gzip.decompress((folder / "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz").read_bytes()).decode()
     root = next(folder.rglob("activated.wav")).parent
     paths = {path.relative_to(root).with_suffix("").as_posix(): path for path in root.rglob("*.wav")}
-    found = []
-    for line in text.splitlines():
-        name, _, words = line.partition(":")
-        said = normalise(words)
-        path = paths.get(name.strip())
-        if path and not line.startswith(";") and len(said.split()) >= minimum_words and not _NUMBERS.search(words.lower()):
-            found.append((path, said))
+    lines = [line.partition(":") for line in text.splitlines() if not line.startswith(";")]
+    return [Prompt(name.strip(), paths[name.strip()], words.strip()) for name, _, words in lines if name.strip() in paths]
+
+
+def choose(folder: Path, *, num: int, minimum_words: int = 6) -> list[tuple[Path, str]]:
+    """Return recordings and their words, evenly from the whole list."""
+    found = [
+        (prompt.path, normalise(prompt.words))
+        for prompt in read_prompts(folder)
+        if len(normalise(prompt.words).split()) >= minimum_words and not _NUMBERS.search(prompt.words.lower())
+    ]
     return found[:: max(1, len(found) // num)][:num]
+
+
+def read_samples(path: Path) -> NDArray[np.float32]:
+    """Return a recording's samples at 16 kHz."""
+    samples, _ = soundfile.read(io.BytesIO(read_wav(path)), dtype="float32")
+    return np.asarray(samples, dtype=np.float32)
 
 
 def read_wav(path: Path) -> bytes:
