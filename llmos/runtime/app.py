@@ -6,7 +6,6 @@ Must not: know Triton, files or signals; `Service` holds what answers. Nothing h
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request
@@ -14,16 +13,17 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 import llmos
-from llmos.runtime.active import ActiveKnowledge
-from llmos.runtime.assets import ModelAssets
+from llmos.runtime import knowledge_routes
 from llmos.runtime.documents import PredictRequest, PredictResponse, Problem, StatusResponse, build_answer, build_knowledge
+from llmos.runtime.knowledge_routes import refuse_long_text
 from llmos.runtime.limits import RequestLimits, maximum_body_bytes
 from llmos.runtime.metrics import Metrics
-from llmos.runtime.model_server import ModelServer, ModelTimeout
-from llmos.runtime.pipeline import Answer, Pipeline
+from llmos.runtime.model_server import ModelTimeout
+from llmos.runtime.pipeline import Answer
 from llmos.runtime.problems import ProblemError, install_problem_handlers, problem_responses
-from llmos.runtime.readiness import Readiness
-from llmos.workload import InferenceConfig
+from llmos.runtime.service import Service
+from llmos.runtime.sparql import routes as sparql_routes
+from llmos.runtime.sparql.routes import MAXIMUM_QUERY_BYTES
 
 __all__ = ["Service", "create_app"]
 
@@ -33,26 +33,6 @@ MAXIMUM_CONCURRENT_REQUESTS: Final = 64
 _PREDICT: Final = "/v1/predict"
 
 router = APIRouter()
-
-
-@dataclass(slots=True)
-class Service:
-    """Everything that answers requests."""
-
-    config: InferenceConfig
-    assets: ModelAssets
-    server: ModelServer
-    pipeline: Pipeline
-    readiness: Readiness
-    knowledge: ActiveKnowledge
-    metrics: Metrics = field(default_factory=Metrics)
-    num_in_flight: int = 0
-
-    @property
-    def model(self) -> dict[str, str]:
-        """The model as documents name it."""
-        model = self.config.model
-        return {"name": model.name, "digest": model.digest, "precision": model.precision}
 
 
 def create_app(service: Service) -> FastAPI:
@@ -66,15 +46,19 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.include_router(router)
+    app.include_router(knowledge_routes.router)
+    app.include_router(sparql_routes.router)
     install_problem_handlers(app)
 
     def count(method: str, path: str, status: int) -> None:
         if (method, path) == ("POST", _PREDICT):
             service.metrics.requests.labels(str(status)).inc()
+        elif endpoint := knowledge_routes.endpoint_of(path):
+            service.metrics.reads.labels(endpoint, str(status)).inc()
 
     app.add_middleware(
         RequestLimits,
-        maximum_bytes=maximum_body_bytes(service.config.limits.maximum_text_characters),
+        maximum_bytes=max(maximum_body_bytes(service.config.limits.maximum_text_characters), MAXIMUM_QUERY_BYTES if service.sparql else 0),
         is_draining=lambda: service.readiness.is_draining,
         on_answer=count,
     )
@@ -85,7 +69,7 @@ def create_app(service: Service) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
-    await app.state.service.server.aclose()
+    await app.state.service.aclose()
 
 
 @router.post(
@@ -104,15 +88,10 @@ async def predict(request: Request, body: PredictRequest) -> Response:
 
 async def _predict(service: Service, text: str, request_id: str) -> Answer:
     limits = service.config.limits
-    if len(text) > limits.maximum_text_characters:
-        raise ProblemError(
-            413,
-            f"text has {len(text)} characters; this service takes {limits.maximum_text_characters}. "
-            "Send less, or raise limits.maximumTextCharacters.",
-        )
+    refuse_long_text(text, service)
     knowledge = service.knowledge.current
     if knowledge is None:
-        raise ProblemError(503, f"the service is starting: {_reason(service)}", headers={"Retry-After": "2"})
+        raise ProblemError(503, f"the service is starting: {service.reason}", headers={"Retry-After": "2"})
     if service.num_in_flight >= MAXIMUM_CONCURRENT_REQUESTS:
         raise ProblemError(429, f"{MAXIMUM_CONCURRENT_REQUESTS} requests are being answered; ask again", headers={"Retry-After": "1"})
     service.num_in_flight += 1
@@ -138,7 +117,7 @@ async def readyz(request: Request) -> str:
     """Answer 200 if a golden request went through the whole path for what is active now."""
     service: Service = request.app.state.service
     if not service.readiness.is_ready:
-        raise ProblemError(503, _reason(service))
+        raise ProblemError(503, service.reason)
     return "ok\n"
 
 
@@ -167,7 +146,7 @@ async def status(request: Request) -> Response:
     current = [(item.name, item.digest) for item in service.knowledge.current or ()]
     document = {
         "ready": service.readiness.is_ready,
-        "reason": "" if service.readiness.is_ready else _reason(service),
+        "reason": "" if service.readiness.is_ready else service.reason,
         "task": service.assets.task,
         "model": service.model,
         "knowledge": build_knowledge(current),
@@ -182,12 +161,6 @@ async def status(request: Request) -> Response:
 async def open_inference(path: str = "") -> Response:
     """Refuse: a raw call would pass knowledge and limits by."""
     raise ProblemError(403, "the Open Inference Protocol is not offered by this service; use POST /v1/predict")
-
-
-def _reason(service: Service) -> str:
-    if service.readiness.is_draining:
-        return "the pod is shutting down"
-    return service.knowledge.state.error or service.readiness.reason
 
 
 def _observe(metrics: Metrics, answer: Answer) -> None:

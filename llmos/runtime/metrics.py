@@ -29,6 +29,21 @@ class Metrics:
         self.switch_failing = Gauge(
             "llmos_snapshot_switch_failing", "1 while the wanted snapshots cannot be served.", registry=self.registry
         )
+        self.reads = Counter(
+            "llmos_knowledge_requests",
+            "Answered reads of a knowledge base, by endpoint and HTTP status.",
+            ["endpoint", "status"],
+            registry=self.registry,
+        )
+        self.sparql_queries = Counter(
+            "llmos_sparql_queries", "SPARQL queries, by what became of them.", ["outcome"], registry=self.registry
+        )
+        self.sparql_s = Histogram(
+            "llmos_sparql_query_seconds",
+            "Time of a SPARQL query, waiting for a worker included.",
+            buckets=_BUCKETS_S,
+            registry=self.registry,
+        )
         self.triton_up = Gauge("llmos_triton_metrics_up", "1 if Triton's metrics could be read.", registry=self.registry)
 
     def render(self, server_metrics: str) -> bytes:

@@ -26,7 +26,9 @@ _TITLES: Final = {
     403: ("not-offered", "This is not offered"),
     404: ("not-found", "There is nothing here"),
     405: ("method-not-allowed", "Another method is needed"),
+    406: ("not-acceptable", "The answer has no such form"),
     413: ("too-large", "The request is too large"),
+    415: ("unsupported-media-type", "The body has another form"),
     422: ("invalid-request", "The request is not valid"),
     429: ("too-many-requests", "Too many requests at once"),
     500: ("internal-error", "The service failed"),
@@ -34,14 +36,22 @@ _TITLES: Final = {
     504: ("timeout", "The answer took too long"),
 }
 
+_KINDS: Final = {
+    "malformed-query": "The query cannot be read",
+    "query-too-expensive": "The query takes too much",
+    "result-too-large": "The result is too large",
+}
+"""Where a status alone says too little."""
+
 _log = logging.getLogger(__name__)
 
 
 class ProblemError(HTTPException):
     """An answer that is a problem; an HTTPException, so that it also passes through the framework's reading of bodies."""
 
-    def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, kind: str = "") -> None:
         super().__init__(status, detail, dict(headers or {}))
+        self.kind = kind
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -49,7 +59,8 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        return _render(request, error.status_code, str(error.detail), error.headers)
+        kind = error.kind if isinstance(error, ProblemError) else ""
+        return _render(request, error.status_code, str(error.detail), error.headers, kind=kind)
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -124,13 +135,13 @@ def _sentence(error: Mapping[str, Any]) -> str:
     return known.get(str(error["type"]), str(error["msg"]))
 
 
-def _render(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    document = _document(status, detail, f"urn:uuid:{_request_id(request)}")
+def _render(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None, *, kind: str = "") -> JSONResponse:
+    document = _document(status, detail, f"urn:uuid:{_request_id(request)}", kind)
     return JSONResponse(document, status_code=status, headers=dict(headers or {}), media_type=PROBLEM_MEDIA_TYPE)
 
 
-def _document(status: int, detail: str, instance: str) -> dict[str, Any]:
-    name, title = _TITLES.get(status, ("error", "The request failed"))
+def _document(status: int, detail: str, instance: str, kind: str = "") -> dict[str, Any]:
+    name, title = (kind, _KINDS[kind]) if kind else _TITLES.get(status, ("error", "The request failed"))
     return {"type": f"urn:llmos:problem:{name}", "title": title, "status": status, "detail": detail, "instance": instance}
 
 

@@ -30,6 +30,7 @@ from llmos.runtime.pipeline import ActiveSnapshot, Pipeline
 from llmos.runtime.problems import hidden_exception_texts
 from llmos.runtime.readiness import Readiness
 from llmos.runtime.snapshots import fetch_snapshot
+from llmos.runtime.sparql.stores import SparqlStores
 from llmos.workload import InferenceConfig, KnowledgeRef, Reporter, configure_logging, load_inference_config, write_termination
 
 __all__ = ["build_service", "main", "serve"]
@@ -52,6 +53,8 @@ def build_service(config: InferenceConfig, paths: PodPaths, server: ModelServer,
     readiness = Readiness(pipeline, server, timeout_s=config.limits.timeout_seconds)
     metrics = Metrics()
     pod = os.environ.get("POD_NAME") or socket.gethostname()
+    retire_after_s = config.longest_request_s + 1
+    stores = SparqlStores(config.sparql, paths, retire_after_s=retire_after_s) if config.sparql else None
 
     def load(reference: KnowledgeRef) -> Snapshot:
         try:
@@ -62,16 +65,21 @@ def build_service(config: InferenceConfig, paths: PodPaths, server: ModelServer,
 
     def on_switch(active: Sequence[ActiveSnapshot]) -> None:
         readiness.mark(active)
+        if stores is not None:
+            stores.activate(active)
         metrics.switches.inc()
         metrics.active.clear()
         for item in active:
             metrics.active.labels(item.name, item.digest).set(1)
         reporter.active(pod=pod, model=config.model.digest, knowledge=[{"name": item.name, "digest": item.digest} for item in active])
 
-    knowledge = ActiveKnowledge(
-        paths, load=load, verify=readiness.verify, on_switch=on_switch, retire_after_s=config.limits.timeout_seconds + 1
-    )
-    return Service(config, assets, server, pipeline, readiness, knowledge, metrics)
+    async def verify(candidates: Sequence[ActiveSnapshot]) -> None:
+        if stores is not None:
+            await stores.prepare(candidates)
+        await readiness.verify(candidates)
+
+    knowledge = ActiveKnowledge(paths, load=load, verify=verify, on_switch=on_switch, retire_after_s=retire_after_s)
+    return Service(config, assets, server, pipeline, readiness, knowledge, metrics, sparql=stores)
 
 
 async def serve(config: InferenceConfig, paths: PodPaths, *, host: str, port: int, drain_s: float, server: ModelServer) -> None:
@@ -87,7 +95,7 @@ async def serve(config: InferenceConfig, paths: PodPaths, *, host: str, port: in
                 log_config=None,
                 server_header=False,
                 timeout_keep_alive=65,
-                timeout_graceful_shutdown=config.limits.timeout_seconds,
+                timeout_graceful_shutdown=config.longest_request_s,
             )
         )
         tasks = [

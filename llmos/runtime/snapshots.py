@@ -57,6 +57,7 @@ def fetch_snapshot(registry: SnapshotRegistry, reference: KnowledgeRef, paths: P
 
 def remove_snapshot(digest: str, paths: PodPaths) -> None:
     """Free the volume; the mark goes first and the folder's name next, so that half a folder is never believed."""
+    shutil.rmtree(paths.sparql_stores(digest), ignore_errors=True)
     _discard(paths.snapshot(digest))
 
 

@@ -200,6 +200,27 @@ class Limits(_Part):
     timeout_seconds: Annotated[int, Field(ge=1)]
 
 
+class SparqlPrefix(_Part):
+    """How the CURIEs of one prefix become IRIs."""
+
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,62}$")]
+    iri: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+$", max_length=512)]
+
+
+class Sparql(_Part):
+    """What a SPARQL query may take; absent where the service offers none."""
+
+    timeout_seconds: Annotated[int, Field(ge=1, le=60)]
+    maximum_rows: Annotated[int, Field(ge=1, le=100_000)]
+    workers: Annotated[int, Field(ge=1, le=8)]
+    prefixes: tuple[SparqlPrefix, ...] = ()
+
+    @property
+    def prefix_map(self) -> dict[str, str]:
+        """Prefix to IRI."""
+        return {item.prefix: item.iri for item in self.prefixes}
+
+
 class InferenceConfig(_Part):
     """What an inference pod is told at its start; snapshots are not here, because they change while it runs."""
 
@@ -209,9 +230,15 @@ class InferenceConfig(_Part):
     model: ModelRef
     grounding: Grounding
     limits: Limits
+    sparql: Sparql | None = None
     artifacts: Artifacts
     report: Report | None = None
     scratch: Path
+
+    @property
+    def longest_request_s(self) -> int:
+        """After this time every request has its answer."""
+        return max(self.limits.timeout_seconds, self.sparql.timeout_seconds if self.sparql else 0)
 
 
 class KnowledgeRef(_Part):

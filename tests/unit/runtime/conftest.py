@@ -175,7 +175,15 @@ class Pod:
             payload = pushed.payload("snapshot", contentDigest=description.content_digest)
             return registry.push_version(KNOWLEDGE_REPOSITORY, provenance("KnowledgeBase", {"obo": name}, [payload]), {})
 
-    def configure(self, model: Version, *knowledge: Version, precision: str = "Float32", timeout_s: int = 2, maximum_characters: int = 200):
+    def configure(
+        self,
+        model: Version,
+        *knowledge: Version,
+        precision: str = "Float32",
+        timeout_s: int = 2,
+        maximum_characters: int = 200,
+        sparql: Mapping[str, Any] | None = None,
+    ):
         config = {
             "apiVersion": "llmos.dev/workload-v1",
             "kind": "Inference",
@@ -183,6 +191,7 @@ class Pod:
             "model": {"name": "organ-system", "repository": str(MODEL_REPOSITORY), "digest": model.digest, "precision": precision},
             "grounding": {"maximumFacts": 20},
             "limits": {"maximumTextCharacters": maximum_characters, "timeoutSeconds": timeout_s},
+            **({"sparql": sparql} if sparql else {}),
             "artifacts": {"plainHTTP": True},
             "report": None,
             "scratch": str(self.folder / "scratch"),
