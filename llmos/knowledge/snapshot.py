@@ -61,8 +61,16 @@ class Snapshot:
             ) from error
 
     @property
+    def view(self) -> View:
+        """What of it is seen, for those who walk over it: `llmos.knowledge.graph`."""
+        return self._view
+
+    @property
     def counts(self) -> Mapping[str, int]:
-        """How many of what in the whole snapshot: `entities`, `names`, `facts`, `facts.<predicate>`, …"""
+        """How many of what in the whole snapshot: `entities`, `names`, `facts`, `facts.<predicate>`, …
+
+        For those who keep the knowledge base, never for answers: it counts what this reader cannot see, too.
+        """
         return self._description.counts
 
     @property
@@ -72,8 +80,12 @@ class Snapshot:
 
     @property
     def sources(self) -> Sequence[SourceVersion]:
-        """The sources and the versions they call themselves."""
-        return self._description.sources
+        """The sources of which a file is seen, and the versions they call themselves."""
+        query = "SELECT DISTINCT source, version FROM file WHERE visibility IN ({seen}) ORDER BY source, version"
+        versions: dict[str, list[str]] = {}
+        for source, version in self._view.rows(query):
+            versions.setdefault(source, []).append(version)
+        return [SourceVersion(source, ", ".join(found)) for source, found in versions.items()]
 
     def document(self, name: str) -> Any:
         """Return a JSON document that the build put in, or None if there is none of this name."""
@@ -118,6 +130,14 @@ class Snapshot:
             ids = tuple(id for id, _ in candidates)
             mentions.append(Mention(match.start, match.end, text[match.start : match.end], ids[0], candidates[0][1], ids, status))
         return mentions
+
+    def names_beginning(self, tokens: Sequence[str]) -> Iterator[tuple[Sequence[str], int, bool]]:
+        """Yield every name that is looked for and begins with these tokens, the last of which may be cut; in no order.
+
+        Yields: its tokens, its key, and whether it is seen: one that is not is yielded, too, so that whoever reads may look at the clock.
+        """
+        for name, key in self._linker.beginning(tokens):
+            yield name, key, self._view.sees_everything or self._view.has_candidates(key)
 
     def warm(self) -> None:
         """Read the files through once, so that the first request does not wait for the disk."""

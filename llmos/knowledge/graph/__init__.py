@@ -7,16 +7,19 @@ from llmos.knowledge.graph.edges import Edge, Node, unknown_predicates
 from llmos.knowledge.graph.entity import EntityDescription, EntityName, describe_entity
 from llmos.knowledge.graph.neighbourhood import Neighbourhood, find_neighbourhood
 from llmos.knowledge.graph.path import PathSearch, find_path
+from llmos.knowledge.graph.search import Hit, search_names
 
 __all__ = [
     "Edge",
     "EntityDescription",
     "EntityName",
+    "Hit",
     "Neighbourhood",
     "Node",
     "PathSearch",
     "describe_entity",
     "find_neighbourhood",
     "find_path",
+    "search_names",
     "unknown_predicates",
 ]

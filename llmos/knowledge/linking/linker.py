@@ -6,7 +6,7 @@ It knows keys only by their number; `Snapshot` says what they mean.
 Must not: know entities or a database.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -63,6 +63,12 @@ class Linker:
     def numbers(self, keys: Iterable[bytes]) -> list[int]:
         """Return the number of each key; KeyError if one is not there."""
         return list(map(self._trie.key_id, keys))
+
+    def beginning(self, tokens: Sequence[str]) -> Iterator[tuple[Sequence[str], int]]:
+        """Yield (tokens, number) of every key that begins with these tokens, the last of which may be cut; in no order."""
+        prefix = _END.join(token.encode() for token in tokens)
+        for key in self._trie.iterkeys(prefix):
+            yield tuple(key.decode().split(TOKEN_END)[:-1]), self._trie.key_id(key)
 
     def find(
         self, text: str, *, is_seen: Callable[[int], bool] | None = None, may_be_name: Callable[[int, int], bool] | None = None

@@ -5,7 +5,8 @@ only for visibilities that are seen, so that how much is hidden changes neither 
 Must not: find names in text, or open files.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Any, Final
 
@@ -33,12 +34,40 @@ class View:
 
     def __init__(self, database: Database, partitions: frozenset[str]) -> None:
         self._database = database
+        self._predicates: dict[int, str] | None = None
         rows = database.rows("SELECT number, partitions FROM visibility ORDER BY number")
         # Partition names hold no comma: a build refuses them.
         self._seen = tuple(number for number, text in rows if partitions.issuperset(filter(None, text.split(","))))
         self._listed = ", ".join(map(str, self._seen))
         self.sees_everything = len(self._seen) == len(rows)
         self._has_labels = self._seen != (0,)
+
+    @property
+    def seen(self) -> Sequence[int]:
+        """The visibilities that are seen, for those who walk over `fact` themselves."""
+        return self._seen
+
+    def rows(self, query: str, *parameters: Any) -> list[Any]:
+        """Return the rows of a query, in which `{seen}` stands for the visibilities that are seen; whoever asks must use it."""
+        return self._database.rows(query.replace("{seen}", self._listed), *parameters)
+
+    def predicates(self) -> Mapping[int, str]:
+        """Return number → name of every predicate of which a fact is seen, in order."""
+        if self._predicates is None:
+            # Where everything is seen every predicate is; elsewhere only one that nobody else sees costs reading all facts, once.
+            query = "SELECT number, name FROM predicate AS p {where} ORDER BY number"
+            where = "WHERE EXISTS (SELECT 1 FROM fact AS f WHERE f.predicate = p.number AND f.visibility IN ({seen}))"
+            rows = self.rows(query.replace("{where}", "" if self.sees_everything else where))
+            self._predicates = dict(rows)
+        return self._predicates
+
+    def describe(self, numbers: Iterable[int]) -> dict[int, tuple[str, str, str]]:
+        """Return number → (id, kind, shown name) of entities that are seen."""
+        query = """SELECT e.number, e.id, e.name, CASE WHEN e.is_defined THEN e.kind ELSE coalesce((SELECT min(l.kind) FROM label AS l
+            WHERE l.entity = e.number AND l.is_defined AND l.visibility IN ({seen})), e.kind) END
+            FROM json_each(?) AS n JOIN entity AS e ON e.number = n.value"""
+        rows = self.rows(query, json.dumps(list(numbers)))
+        return {number: (id, kind, self._label(number, name)) for number, id, name, kind in rows}
 
     def entities(self) -> Iterator[tuple[str, str]]:
         """Yield (id, shown name) of every entity, by id."""
@@ -123,13 +152,23 @@ class View:
 
     def candidates(self, key: int) -> list[tuple[str, str]]:
         """Return (id, shown name) of the entities that a key may mean, best first."""
+        return [(id, self._label(number, name)) for number, id, name in self._meant(key)]
+
+    def candidate_numbers(self, key: int) -> list[int]:
+        """Return the entities that a key may mean, best first."""
+        return [number for number, _, _ in self._meant(key)]
+
+    def _meant(self, key: int) -> Sequence[tuple[int, str, str]]:
         query = f"""SELECT m.rank, e.number, e.id, e.name FROM mention AS m JOIN entity AS e ON e.number = m.entity
             WHERE m.key = ? AND m.visibility IN ({self._listed}) ORDER BY m.rank, m.entity"""  # noqa: S608
         rows = self._database.rows(query, key)
         if rows and rows[0][0] < _PLURAL_RANK:
             rows = [row for row in rows if row[0] < _PLURAL_RANK]
-        # A partition may call an entity the same as everybody does.
-        return list({id: (id, self._label(number, name)) for _, number, id, name in rows[::-1]}.values())[::-1]
+        # A partition may call an entity the same as everybody does: its best rank counts.
+        found: dict[int, tuple[int, str, str]] = {}
+        for _, number, id, name in rows:
+            found.setdefault(number, (number, id, name))
+        return list(found.values())
 
 
 def _first(rows: Iterable[Any], limit: int) -> list[Any]:

@@ -70,9 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--snapshot", type=Path, required=True)
     parser.add_argument("--into", type=Path, required=True, help="folder of the store; must not exist, or be one of ours")
     parser.add_argument("--prefixes", type=json.loads, default={}, help="JSON object: prefix to IRI")
+    parser.add_argument("--partition", action="append", default=[], help="what may be seen besides what is everybody's; may stand again")
     arguments = parser.parse_args(argv)
     try:
-        with Snapshot.open(arguments.snapshot) as snapshot:
+        with Snapshot.open(arguments.snapshot, frozenset(arguments.partition)) as snapshot:
             num_triples = derive_store(snapshot, arguments.into, IriMap(arguments.prefixes))
     except LlmosError as error:
         sys.stderr.write(f"{error.message}\n")

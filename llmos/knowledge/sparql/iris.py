@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pyoxigraph import NamedNode
 
-__all__ = ["ENTITY_NAMESPACE", "KIND_NAMESPACE", "PREDICATE_NAMESPACE", "IriMap"]
+__all__ = ["ENTITY_NAMESPACE", "KIND_NAMESPACE", "PREDICATE_NAMESPACE", "IriMap", "is_absolute"]
 
 ENTITY_NAMESPACE: Final = "urn:llmos:entity:"
 PREDICATE_NAMESPACE: Final = "urn:llmos:predicate:"
@@ -43,12 +43,17 @@ class IriMap:
 
     def _iri(self, id: str, namespace: str) -> str:
         # What is in our own namespaces already would collide with what we put there.
-        if _ABSOLUTE.fullmatch(id) and not id.startswith("urn:llmos:") and _is_valid(id):
+        if is_absolute(id) and not id.startswith("urn:llmos:"):
             return id
         prefix, colon, local = id.partition(":")
         if colon and prefix in self._prefixes and _is_valid(expanded := self._prefixes[prefix] + quote(local, safe=_SAFE)):
             return expanded
         return namespace + quote(id, safe=_SAFE)
+
+
+def is_absolute(text: str) -> bool:
+    """Say whether a text is an IRI by itself."""
+    return bool(_ABSOLUTE.fullmatch(text)) and _is_valid(text)
 
 
 def _is_valid(iri: str) -> bool:
