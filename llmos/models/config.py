@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from llmos.models.evaluation.fit import check_fit
 from llmos.models.evaluation.spec import EvaluationSpec
 from llmos.models.spec import Decimals, PythonPackageSource, SpecPart, parse_spec
+from llmos.workload.source_spec import HttpFileSource, HttpSource, OciSource, PvcSource, S3FileSource, S3Source
 
 __all__ = [
     "Decimals",
@@ -131,28 +132,6 @@ class Precision(StrEnum):
         return self is Precision.INT8_STATIC
 
 
-class HttpFileSource(SpecPart):
-    """One file of a model folder."""
-
-    url: Annotated[str, Field(pattern=r"^https?://", max_length=2048)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    path: Annotated[str, Field(min_length=1, max_length=256)]
-    """Where it lies in the folder, such as `config.json`."""
-
-
-class HttpSource(SpecPart):
-    """The files of a model folder, each by address and checksum."""
-
-    files: Annotated[tuple[HttpFileSource, ...], Field(min_length=1, max_length=64)]
-
-
-class OciSource(SpecPart):
-    """An artifact in a registry."""
-
-    reference: Annotated[str, Field(min_length=3, max_length=512)]
-    """`host[:port]/repository[:tag][@sha256:…]`."""
-
-
 class HuggingFaceSource(SpecPart):
     """A repository of a Hub."""
 
@@ -162,34 +141,6 @@ class HuggingFaceSource(SpecPart):
 
     endpoint: Annotated[str, Field(pattern=r"^https?://", max_length=512)] | None = None
     """Another server than the Hub."""
-
-
-class PvcSource(SpecPart):
-    """A folder of a volume."""
-
-    claim_name: Annotated[str, Field(min_length=1, max_length=253)]
-    path: Annotated[str, Field(max_length=256)] = ""
-    """The folder with config.json; empty: the volume's root."""
-
-
-class S3FileSource(SpecPart):
-    """One object."""
-
-    path: Annotated[str, Field(min_length=1, max_length=256)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class S3Source(SpecPart):
-    """What lies below a prefix of a bucket."""
-
-    bucket: Annotated[str, Field(min_length=3, max_length=63)]
-    prefix: Annotated[str, Field(max_length=512)] = ""
-    endpoint: Annotated[str, Field(pattern=r"^https?://", max_length=512)] | None = None
-    """Left out: AWS."""
-
-    region: Annotated[str, Field(max_length=64)] | None = None
-    files: Annotated[tuple[S3FileSource, ...], Field(min_length=1, max_length=64)] | None = None
-    """Exactly these, checked; left out: whatever makes up a model."""
 
 
 class TrainingJobSource(SpecPart):

@@ -10,23 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from llmos.errors import ConfigError
 from llmos.models.config import FormatSpec, HttpSource, HuggingFaceSource, OciSource, PvcSource, PythonPackageSource, S3Source, Source
 from llmos.models.formats import is_converted, is_wanted, take_model_folder
 from llmos.workload import (
-    HttpFile,
     HuggingFaceRepository,
+    Reach,
     Reporter,
-    S3Folder,
+    Resolved,
     SourceAccess,
     SourceSecret,
-    fetch_from_s3,
-    fetch_from_volume,
-    fetch_http_files,
+    Wanted,
     fetch_hugging_face,
-    fetch_oci_artifact,
     fetch_python_package,
+    fetch_source,
 )
+from llmos.workload.source_spec import OutsideSource
 
 __all__ = [
     "SOURCE_ATTRIBUTE",
@@ -60,20 +58,12 @@ def import_source(
     if source.python_package is not None:
         import_from_package(source.python_package, into, form=form, reporter=reporter)
         return {}
-    if source.http is not None:
-        import_from_http(source.http, into, secret=_secret_of(access), form=form, reporter=reporter)
-        return {}
-    if source.oci is not None:
-        return {SOURCE_ATTRIBUTE: import_from_oci(source.oci, into, access=access, form=form, reporter=reporter)}
+    reach = Reach.of(access)
     if source.hugging_face is not None:
-        return {
-            SOURCE_ATTRIBUTE: import_from_hugging_face(source.hugging_face, into, secret=_secret_of(access), form=form, reporter=reporter)
-        }
-    if source.pvc is not None:
-        return {SOURCE_ATTRIBUTE: import_from_volume(source.pvc, into, volume=access.volume_directory, form=form, reporter=reporter)}
-    if source.s3 is not None:
-        return import_from_s3(source.s3, into, secret=_secret_of(access), form=form, reporter=reporter)
-    raise AssertionError("a TrainingJob's weights are in a registry of ours")
+        return {SOURCE_ATTRIBUTE: import_from_hugging_face(source.hugging_face, into, secret=reach.secret, form=form, reporter=reporter)}
+    outside = source.http or source.oci or source.pvc or source.s3
+    assert outside is not None, "a TrainingJob's weights are in a registry of ours"
+    return _attributes(_import(outside, into, reach, form=form, reporter=reporter))
 
 
 def import_from_package(
@@ -114,10 +104,8 @@ def import_from_http(
     Returns: `into`, which transformers loads.
     Raises: as `fetch_http_files`; ConfigError (InvalidSource) if the folder is no model.
     """
-    with _fetched_beside(into) as fetched:
-        files = [HttpFile(file.url, file.sha256, file.path) for file in source.files]
-        fetch_http_files(files, fetched, secret=secret, reporter=reporter)
-        return take_model_folder(fetched, into, form)
+    _import(source, into, Reach(secret), form=form, reporter=reporter)
+    return into
 
 
 def import_from_oci(
@@ -133,17 +121,7 @@ def import_from_oci(
     Returns: `repository@digest`: what the reference stood for.
     Raises: as `fetch_oci_artifact`; ConfigError (InvalidSource) if the folder is no model.
     """
-    with _fetched_beside(into) as fetched:
-        resolved = fetch_oci_artifact(
-            source.reference,
-            fetched,
-            wanted=is_wanted(form),
-            plain_http=access.plain_http,
-            secret=_secret_of(access),
-            reporter=reporter,
-        )
-        take_model_folder(fetched, into, form)
-    return resolved
+    return _import(source, into, Reach.of(access), form=form, reporter=reporter).name
 
 
 def import_from_hugging_face(
@@ -184,13 +162,7 @@ def import_from_volume(
     Returns: `claim/path@digest`: what the folder held.
     Raises: as `fetch_from_volume`; ConfigError (InvalidSource) if the folder is no model, (InvalidSpec) if no volume is mounted.
     """
-    if volume is None:
-        raise ConfigError("spec.source is pvc, and no source.volumeDirectory says where it is mounted", reason="InvalidSpec")
-    name = f"{source.claim_name}/{source.path}".rstrip("/")
-    with _fetched_beside(into) as fetched:
-        digest = fetch_from_volume(volume, source.path, fetched, wanted=is_wanted(form), name=f"volume {name}", reporter=reporter)
-        take_model_folder(fetched, into, form)
-    return f"{name}@{digest}"
+    return _import(source, into, Reach(volume=volume), form=form, reporter=reporter).name
 
 
 def import_from_s3(
@@ -211,16 +183,19 @@ def import_from_s3(
     Returns: `s3://bucket/prefix@digest`: what it held, and the objects' entity tags and versions.
     Raises: as `fetch_from_s3`; ConfigError (InvalidSource) if the folder is no model.
     """
-    files = {file.path: file.sha256 for file in source.files} if source.files is not None else None
-    folder = S3Folder(source.bucket, source.prefix, source.endpoint or "", source.region or "", files)
+    return _attributes(_import(source, into, Reach(secret), form=form, reporter=reporter))
+
+
+def _import(source: OutsideSource, into: Path, reach: Reach, *, form: FormatSpec | None, reporter: Reporter | None) -> Resolved:
     with _fetched_beside(into) as fetched:
-        digest, objects = fetch_from_s3(folder, fetched, wanted=is_wanted(form), secret=secret, reporter=reporter)
+        resolved = fetch_source(source, fetched, wanted=Wanted(is_wanted(form)), reach=reach, reporter=reporter)
         take_model_folder(fetched, into, form)
-    return {SOURCE_ATTRIBUTE: f"{folder}@{digest}", "objects": objects}
+    return resolved
 
 
-def _secret_of(access: SourceAccess) -> SourceSecret | None:
-    return SourceSecret(access.secret_directory) if access.secret_directory else None
+def _attributes(resolved: Resolved) -> Mapping[str, str]:
+    found = {SOURCE_ATTRIBUTE: resolved.name, "objects": resolved.objects}
+    return {name: value for name, value in found.items() if value}
 
 
 @contextmanager

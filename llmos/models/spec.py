@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from llmos.errors import ConfigError
+from llmos.workload.spec_part import SpecPart
 
 __all__ = ["Decimals", "PythonPackageSource", "SpecPart", "parse_spec"]
 
@@ -27,12 +27,6 @@ def _parse_decimal(value: Any) -> Any:
 
 
 Decimals = Annotated[Decimal, BeforeValidator(_parse_decimal)]
-
-
-class SpecPart(BaseModel):
-    """Camel-case in the document, snake-case here; nothing unknown, nothing changed after parsing."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
 
 
 class PythonPackageSource(SpecPart):

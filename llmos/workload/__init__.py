@@ -13,6 +13,7 @@ from llmos.workload.config import (
     load_job_config,
     load_knowledge_config,
 )
+from llmos.workload.fetch_source import Reach, Resolved, Wanted, fetch_source
 from llmos.workload.http_files import HttpFile, fetch_http_files
 from llmos.workload.hugging_face import HuggingFaceRepository, fetch_hugging_face
 from llmos.workload.logs import configure_logging, redact
@@ -37,11 +38,14 @@ __all__ = [
     "KnowledgeRef",
     "ObjectRef",
     "ParentRef",
+    "Reach",
     "Reporter",
+    "Resolved",
     "Result",
     "S3Folder",
     "SourceAccess",
     "SourceSecret",
+    "Wanted",
     "configure_logging",
     "fetch_from_s3",
     "fetch_from_volume",
@@ -49,6 +53,7 @@ __all__ = [
     "fetch_hugging_face",
     "fetch_oci_artifact",
     "fetch_python_package",
+    "fetch_source",
     "load_inference_config",
     "load_job_config",
     "load_knowledge_config",

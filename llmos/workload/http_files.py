@@ -94,7 +94,7 @@ def _refused(response: httpx.Response, file: HttpFile, secret: SourceSecret | No
         )
     if status in (401, 403):
         # Not permanent: what is missing may be granted without a change to any spec.
-        remedy = "correct the login in the Secret of spec.source" if secret else "name a Secret with a login in http.secretName"
+        remedy = "correct the login in the Secret of the source" if secret else "name a Secret with a login in http.secretName"
         return TransientError(f"{what}: it refuses us; {remedy}, or ask who may read it", reason="InvalidSource")
     if status in _RETRIED or status >= 500:
         return TransientError(what, reason="InvalidSource")

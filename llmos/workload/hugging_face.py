@@ -135,7 +135,7 @@ def _explained(wished: HuggingFaceRepository, endpoint: str, *, has_token: bool)
     import httpx2
     from huggingface_hub import errors
 
-    login = "the token in the Secret of spec.source" if has_token else "a token, in a Secret named by huggingFace.secretName"
+    login = "the token in the Secret of the source" if has_token else "a token, in a Secret named by huggingFace.secretName"
     try:
         yield
     except errors.GatedRepoError as error:

@@ -19,7 +19,7 @@ from llmos.retrying import retry_transient
 from llmos.workload.report import Reporter
 from llmos.workload.s3_folder import S3Folder, explained, replaced
 from llmos.workload.source_secret import SourceSecret
-from llmos.workload.transfer import Arrival, Meter, arriving_folder, folder_digest, place_inside
+from llmos.workload.transfer import NO_MODEL, Arrival, Meter, arriving_folder, folder_digest, place_inside
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -64,6 +64,7 @@ def fetch_from_s3(
     into: Path,
     *,
     wanted: Callable[[str], bool],
+    missing: str = NO_MODEL,
     secret: SourceSecret | None = None,
     reporter: Reporter | None = None,
     sleep: Callable[[float], None] = time.sleep,
@@ -74,6 +75,7 @@ def fetch_from_s3(
     Args:
         into: must not exist yet; it appears when everything is there and checked.
         wanted: says of a path below the prefix whether it is taken, where `folder.files` does not name them.
+        missing: what the prefix holds, if nothing of it is wanted.
         secret: `accessKeyId`, `secretAccessKey` and perhaps `sessionToken`, for an endpoint among its `hosts`. Without one, the AWS
             variables of the environment are used, else no credentials at all.
         read_timeout_s: without a byte for this long, a connection is given up and resumed.
@@ -85,10 +87,10 @@ def fetch_from_s3(
     if secret is not None:
         secret.hosts.check(folder.used_endpoint)
     store = _open(folder, secret, read_timeout_s)
-    objects = retry_transient(partial(_choose, store, folder, wanted), sleep=sleep)
+    objects = retry_transient(partial(_choose, store, folder, wanted, missing), sleep=sleep)
     record = canonical_json([item.record for item in objects]).decode()
     if len(objects) > MAX_FILES or len(record) > _MAX_RECORD_BYTES:
-        raise PermanentError(f"{folder} holds {len(objects)} files of a model; name a narrower prefix", reason="InvalidSource")
+        raise PermanentError(f"{folder} holds {len(objects)} files; name a narrower prefix", reason="InvalidSource")
     meter = Meter(reporter, num_files=len(objects))
     seen: dict[str, tuple[str, int]] = {}
     with arriving_folder(into) as partial_folder:
@@ -144,7 +146,7 @@ def _credentials(secret: SourceSecret) -> dict[str, Any]:
     return {**{name: value for name, value in found.items() if value}, "expires_at": None}
 
 
-def _choose(store: "S3Store", folder: S3Folder, wanted: Callable[[str], bool]) -> Sequence[_Object]:
+def _choose(store: "S3Store", folder: S3Folder, wanted: Callable[[str], bool], missing: str) -> Sequence[_Object]:
     """Return what is taken, in the order of paths."""
     import obstore
 
@@ -162,11 +164,11 @@ def _choose(store: "S3Store", folder: S3Folder, wanted: Callable[[str], bool]) -
             found += [_object(item, path) for item, path in paths if wanted(path)]
     if not listed:
         raise NotFoundError(
-            f"{folder} holds nothing; copy a model there, or correct s3.prefix; it is looked for again by itself", reason="InvalidSource"
+            f"{folder} holds nothing; copy the files there, or correct s3.prefix; it is looked for again by itself", reason="InvalidSource"
         )
     if not found:
         raise PermanentError(
-            f"{folder} holds no file of a model among {listed} objects; it must be the folder with config.json", reason="InvalidSource"
+            f"{folder} holds {missing} among {listed} objects; copy them there, or correct s3.prefix", reason="InvalidSource"
         )
     return sorted(found, key=lambda item: item.path)
 

@@ -23,7 +23,7 @@ from llmos.errors import ConfigError, LlmosError, NotFoundError, PermanentError,
 from llmos.workload.archive import TarForm, unpack_tar
 from llmos.workload.report import Reporter
 from llmos.workload.source_secret import AllowedHosts, SourceSecret
-from llmos.workload.transfer import Meter, check_room
+from llmos.workload.transfer import NO_MODEL, Meter, check_room
 from llmos.workload.wheel import MAX_UNPACKED_BYTES
 
 __all__ = ["OciReference", "fetch_oci_artifact"]
@@ -87,6 +87,7 @@ def fetch_oci_artifact(
     into: Path,
     *,
     wanted: Callable[[str], bool],
+    missing: str = NO_MODEL,
     plain_http: bool = False,
     secret: SourceSecret | None = None,
     reporter: Reporter | None = None,
@@ -99,6 +100,7 @@ def fetch_oci_artifact(
     Args:
         into: must not exist yet; it appears when everything is there and checked.
         wanted: says of a file's path whether it is taken.
+        missing: what the artifact holds, if nothing of it is wanted.
         secret: a docker `config.json`; plain HTTP only where its `hosts` says `http://…`.
         maximum_bytes: bound on what archives unpack to.
 
@@ -110,7 +112,7 @@ def fetch_oci_artifact(
     access = RegistryAccess(plain_http=plain_http, credentials_file=_credentials(secret, asked, plain_http))
     with _about_a_source(), Registry(access, transport=transport, sleep=sleep) as registry:
         manifest, data = _resolve(registry, asked)
-        layers = _choose(manifest, wanted, asked)
+        layers = _choose(manifest, wanted, asked, missing)
         size_bytes = sum(layer.blob.size_bytes for layer in layers)
         into.parent.mkdir(parents=True, exist_ok=True)
         check_room(into.parent, size_bytes, name=str(asked), total_bytes=size_bytes)
@@ -139,7 +141,7 @@ def _credentials(secret: SourceSecret | None, asked: OciReference, plain_http: b
     path = next((secret.path(key) for key in _DOCKER_CONFIGS if secret.path(key).is_file()), None)
     if path is None:
         raise TransientError(
-            "the Secret of spec.source must be of type kubernetes.io/dockerconfigjson, or have a key `config.json`", reason="InvalidConfig"
+            "the Secret of the source must be of type kubernetes.io/dockerconfigjson, or have a key `config.json`", reason="InvalidConfig"
         )
     url = f"{'http' if plain_http else 'https'}://{asked.repository.host}"
     hosts = secret.find_hosts()
@@ -155,7 +157,7 @@ def _hosts_of(path: Path) -> list[str]:
         return [key.removesuffix("/v1/").removesuffix("/v2/") for key in json.loads(path.read_text()).get("auths") or {}]
     except (OSError, ValueError, AttributeError) as error:
         raise TransientError(
-            f"the Secret of spec.source has a `{path.name}` that is no docker config ({type(error).__name__})", reason="InvalidConfig"
+            f"the Secret of the source has a `{path.name}` that is no docker config ({type(error).__name__})", reason="InvalidConfig"
         ) from None
 
 
@@ -200,7 +202,7 @@ def _entries(data: bytes) -> list[str] | None:
         return None
 
 
-def _choose(manifest: Manifest, wanted: Callable[[str], bool], asked: OciReference) -> list[_Layer]:
+def _choose(manifest: Manifest, wanted: Callable[[str], bool], asked: OciReference, missing: str) -> list[_Layer]:
     """Return the layers that hold what is wanted.
 
     Raises: PermanentError (InvalidSource) if there is none, or one cannot be unpacked safely.
@@ -209,7 +211,7 @@ def _choose(manifest: Manifest, wanted: Callable[[str], bool], asked: OciReferen
     chosen = [layer for layer in found if layer.form or wanted(layer.path)]
     if not chosen:
         names = ", ".join(sorted(layer.path for layer in found)[:8]) or "no layer with a file name"
-        raise PermanentError(f"{asked} holds no file of a model; it has {names}", reason="InvalidSource")
+        raise PermanentError(f"{asked} holds {missing}; it has {names}", reason="InvalidSource")
     # Some tools list the same file twice; its bytes are then the same, too.
     chosen = list({(layer.path, layer.blob.digest): layer for layer in chosen}.values())
     try:

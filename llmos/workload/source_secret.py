@@ -28,7 +28,7 @@ Origin = tuple[str, str, int]
 
 def _unusable(problem: str) -> TransientError:
     # Not permanent: a corrected Secret heals it without a change to any spec.
-    return TransientError(f"the Secret of spec.source {problem}", reason="InvalidConfig")
+    return TransientError(f"the Secret of the source {problem}", reason="InvalidConfig")
 
 
 class AllowedHosts:
@@ -58,7 +58,7 @@ class AllowedHosts:
             raise ConfigError(f"{str(url).partition('?')[0]!r:.200} is no address: {error}", reason="InvalidSpec") from error
         scheme, host, port = _origin(httpx.URL(url))
         wanted = (f"{scheme}://" if scheme != "https" else "") + (host if port == _PORTS.get(scheme) else f"{host}:{port}")
-        raise _unusable(f"may not be sent to {wanted}: {self._where} names {self}; add `{wanted}` there, or correct spec.source")
+        raise _unusable(f"may not be sent to {wanted}: {self._where} names {self}; add `{wanted}` there, or correct the source")
 
     def __str__(self) -> str:
         return ", ".join(sorted(("http://" if scheme == "http" else "") + f"{host}:{port}" for scheme, host, port in self._origins))

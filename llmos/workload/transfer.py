@@ -18,7 +18,10 @@ from llmos.artifacts import canonical_json, digest_bytes
 from llmos.errors import ConfigError
 from llmos.workload.report import Reporter
 
-__all__ = ["Arrival", "Meter", "arriving_folder", "check_room", "folder_digest", "limited_room", "place_inside"]
+__all__ = ["NO_MODEL", "Arrival", "Meter", "arriving_folder", "check_room", "folder_digest", "limited_room", "place_inside"]
+
+NO_MODEL: Final = "no file of a model"
+"""What a place holds that has nothing a Model is made of."""
 
 _TELL_EVERY_S: Final = 0.5
 

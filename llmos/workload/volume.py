@@ -14,7 +14,7 @@ from typing import Final
 
 from llmos.errors import ConfigError, LlmosError, NotFoundError, PermanentError, TransientError
 from llmos.workload.report import Reporter
-from llmos.workload.transfer import Arrival, Meter, arriving_folder, folder_digest, place_inside
+from llmos.workload.transfer import NO_MODEL, Arrival, Meter, arriving_folder, folder_digest, place_inside
 
 __all__ = ["fetch_from_volume"]
 
@@ -34,7 +34,14 @@ class _Found:
 
 
 def fetch_from_volume(
-    volume: Path, path: str, into: Path, *, wanted: Callable[[str], bool], name: str, reporter: Reporter | None = None
+    volume: Path,
+    path: str,
+    into: Path,
+    *,
+    wanted: Callable[[str], bool],
+    name: str,
+    missing: str = NO_MODEL,
+    reporter: Reporter | None = None,
 ) -> str:
     """Copy the wanted files of a volume's folder into a new folder.
 
@@ -44,10 +51,11 @@ def fetch_from_volume(
         into: must not exist yet; it appears when everything is there.
         wanted: says of a file's path whether it is taken.
         name: what the folder is called in messages.
+        missing: what it holds, if nothing of it is wanted.
 
     Returns: the digest of what was taken: over the paths, sizes and hashes of the files.
     Raises: ConfigError for a path that climbs; NotFoundError if the folder is not there (yet); PermanentError (InvalidSource) for links and
-        for a folder without a model; TransientError if the volume cannot be read, or changes meanwhile.
+        for a folder without what is wanted; TransientError if the volume cannot be read, or changes meanwhile.
     """
     seen: dict[str, tuple[str, int]] = {}
     meter = Meter(reporter)
@@ -60,7 +68,7 @@ def fetch_from_volume(
                 _copy(found, arrival, meter, name)
             seen[found.path] = arrival.digest(), arrival.size
         if not seen:
-            raise PermanentError(f"{name} holds no file of a model; it must be the folder with config.json", reason="InvalidSource")
+            raise PermanentError(f"{name} holds {missing}; copy them there, or correct pvc.path", reason="InvalidSource")
     return folder_digest(seen)
 
 

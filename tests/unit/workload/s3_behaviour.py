@@ -92,7 +92,7 @@ class S3Behaviour:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"prefix": "nowhere"}, "s3://models/nowhere holds nothing; copy a model there"),
+            ({"prefix": "nowhere"}, "s3://models/nowhere holds nothing; copy the files there"),
             ({"bucket": "no-such-bucket"}, r"answered 404 \(NoSuchBucket\) for s3://no-such-bucket/team/minilm"),
             ({"files": {"no.json": "0" * 64}}, r"answered 404.* for s3://models/team/minilm"),
         ],

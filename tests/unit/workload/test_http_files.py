@@ -132,7 +132,7 @@ def test_a_redirect_to_another_host_loses_the_login(mirror: Mirror, elsewhere: M
 
 @pytest.mark.parametrize(
     ("has_login", "message"),
-    [(True, "correct the login in the Secret of spec.source"), (False, "name a Secret with a login in http.secretName")],
+    [(True, "correct the login in the Secret of the source"), (False, "name a Secret with a login in http.secretName")],
 )
 def test_a_refused_login_says_what_to_correct(mirror: Mirror, tmp_path: Path, has_login: bool, message: str) -> None:
     mirror.login = "Bearer another"

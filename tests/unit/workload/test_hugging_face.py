@@ -112,7 +112,7 @@ def test_each_refusal_is_one_sentence_that_says_whether_waiting_helps(
 
 def test_a_token_that_is_not_accepted_says_which_to_correct(hub: Hub, tmp_path: Path) -> None:
     hub.token = "another"
-    with pytest.raises(TransientError, match=r"it refuses us; correct or add the token in the Secret of spec\.source") as caught:
+    with pytest.raises(TransientError, match=r"it refuses us; correct or add the token in the Secret of the source") as caught:
         fetch(hub, tmp_path / "model", secret=secret_for(tmp_path / "secret", hub.url))
     assert "t0psecret" not in caught.value.message
 

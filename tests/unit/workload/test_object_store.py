@@ -106,7 +106,7 @@ def test_a_prefix_of_too_many_objects_is_refused(store: Store, bucket: Bucket, t
     for number in range(12):
         bucket.put(f"team/minilm/{number}.json", b"{}")
     monkeypatch.setattr(object_store, "MAX_FILES", 11)
-    with pytest.raises(PermanentError, match="holds 12 files of a model; name a narrower prefix"):
+    with pytest.raises(PermanentError, match="holds 12 files; name a narrower prefix"):
         fetch(store.folder(), tmp_path / "model")
     monkeypatch.setattr(object_store, "MAX_LISTED", 11)
     with pytest.raises(PermanentError, match="holds more than 11 objects; name a narrower prefix"):
