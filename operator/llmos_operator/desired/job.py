@@ -13,7 +13,7 @@ from llmos_operator.api import KnowledgeBaseSpec, ModelSpec, Spec, TrainingJobSp
 from llmos_operator.desired.context import Installation, Source
 from llmos_operator.desired.pod import build_container, build_metadata, build_pod_spec, common_mounts, merged_resources
 from llmos_operator.desired.quantity import quantity
-from llmos_operator.desired.source import source_access
+from llmos_operator.desired.source import access_of, source_access
 from llmos_operator.names import (
     ATTEMPT_LABEL,
     CONFIG_ANNOTATION,
@@ -84,7 +84,7 @@ class JobInputs:
 
 def workload_digest(spec: Spec) -> str:
     """Return what tells whether the user changed how the pod runs, or how it reaches its source; not what it makes."""
-    access = spec.source.access if isinstance(spec, ModelSpec) else {}
+    access = access_of(spec)
     return digest_bytes(canonical_json({**spec.workload.to_json(), **({"source": access} if access else {})}))
 
 
@@ -194,7 +194,7 @@ def _config(inputs: JobInputs, program: _Program, installation: Installation) ->
         "target": {"repository": inputs.repository},
         "installation": installation.settings.installation_id,
         "artifacts": installation.artifacts_config(inputs.spec.workload),
-        **({"source": source} if (source := source_access(inputs.spec).config) else {}),
+        **source_access(inputs.spec).config,
         "report": installation.report_config(),
         "scratch": "/scratch",
     }

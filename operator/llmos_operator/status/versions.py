@@ -3,6 +3,7 @@
 Pure. Must not: read status; a version's status depends on the version alone, so that it comes back identical after it was deleted.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ _OF_AN_EXPORT = (
 """Texts, decimals among them."""
 _CHOICE = ("precision", "precisionReason")
 _MOST_LABEL_IDS = 256
+_MOST_TEXT = 4096
 
 
 def version_status(kind: str, version: Version) -> Json:
@@ -104,15 +106,25 @@ def _training(version: Version) -> Json:
 def _knowledge(version: Version) -> Json:
     payload = version.provenance.payload("snapshot")
     values = version.measurements
-    packages = [{"name": item["name"], "version": item["pythonPackage"]["version"]} for item in version.provenance.spec.get("sources", [])]
-    sources = [{name: str(item[name]) for name in ("name", "version") if item.get(name)} for item in values.get("sources", [])]
     return _present(
         contentDigest=payload.attributes.get("contentDigest") if payload else None,
         payloadDigest=payload.digest if payload else None,
         sizeBytes=payload.size_bytes if payload else None,
-        sources=sources or packages,
+        sources=_sources(version, payload),
         **{name: int(values[name]) for name in ("entities", "names", "facts") if name in values},
     )
+
+
+def _sources(version: Version, payload: Payload | None) -> list[Json]:
+    """Return each source with the version its files state, and what its name stood for where that may move."""
+    stated = {item["name"]: str(item["version"]) for item in version.measurements.get("sources", []) if item.get("version")}
+    resolved = {item["name"]: str(item["resolved"]) for item in json.loads(payload.attributes.get("sources", "[]"))} if payload else {}
+    found = []
+    for item in version.provenance.spec.get("sources", []):
+        name = item["name"]
+        said = stated.get(name) or item.get("pythonPackage", {}).get("version")
+        found.append(_present(name=name, version=said and said[:256], resolved=resolved.get(name, "")[:_MOST_TEXT] or None))
+    return found
 
 
 _DETAILS = {"Model": _model, "KnowledgeBase": _knowledge, "TrainingJob": _training}

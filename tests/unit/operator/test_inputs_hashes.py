@@ -6,12 +6,13 @@ If this fails, a new field got into the hashed spec although it is absent or at 
 from typing import Any
 
 import pytest
-from world import MINILM, ORGAN_SYSTEM, digest
+from world import HPO, MINILM, ORGAN_SYSTEM, digest
 
 from llmos.artifacts import inputs_hash
 from llmos_operator.api import parse_spec
 
 KNOWN = [
+    ("KnowledgeBase", HPO, {}, "sha256:2594d4136c95d5162be15b011440c43c8075e6b79ed76e2847d0fcabe1ced285"),
     ("Model", MINILM, {}, "sha256:e894b9873ed11d77bd338ab63681dab7dd0628848d9874e3e4d3cf3b812fca5d"),
     ("TrainingJob", ORGAN_SYSTEM, {"base": digest("b")}, "sha256:b67e0f4c11b51f9400cf59ab1bde13232c326a0eb0dc093f0b3f74cdf8c0b09d"),
 ]
