@@ -6,9 +6,9 @@ Run as `python -m llmos.knowledge.build_job`. Must not: parse or store anything 
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from llmos.artifacts import KNOWLEDGE_ARTIFACT, KNOWLEDGE_CONFIG, KNOWLEDGE_FILE, FileLayer, Registry
@@ -16,6 +16,7 @@ from llmos.errors import ConfigError
 from llmos.knowledge.building.build import BuiltSnapshot, build_snapshot
 from llmos.knowledge.building.cache import FragmentCache
 from llmos.knowledge.fetching import FetchedSource, FetchPackage, fetch_files, record_of
+from llmos.knowledge.formats.registry import OPTIONS_OF, bind_format
 from llmos.knowledge.layout import FORMAT_VERSION
 from llmos.knowledge.linking.names import LinkingSettings
 from llmos.knowledge.source_file import SourceFile
@@ -33,7 +34,26 @@ class _Part(BaseModel):
 
 class _File(_Part):
     path: Annotated[str, Field(min_length=1)]
-    format: Literal["OBO", "HPOA"]
+    format: str
+    rdf: dict[str, Any] | None = None
+    mapping: dict[str, Any] | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the format is told besides the file."""
+        return self.rdf or self.mapping or {}
+
+    @model_validator(mode="after")
+    def _check(self) -> "_File":
+        """Bind the format, which checks its options, before anything is fetched."""
+        for field, formats in OPTIONS_OF.items():
+            if getattr(self, field) is not None and self.format not in formats:
+                raise ValueError(f"the format {self.format} must have no `{field}`")
+        try:
+            bind_format(self.format, self.options, path=self.path)
+        except ConfigError as error:  # as a ValueError, pydantic says which file of which source it is
+            raise ValueError(error.message) from error
+        return self
 
 
 class _Source(SourcePlace):
@@ -125,6 +145,7 @@ def _files_of(source: _Source, fetched: FetchedSource) -> list[SourceFile]:
             package_version=fetched.version,
             location=fetched.folder / file.path,
             partition=source.partition or "",
+            options=file.options,
         )
         for file in source.files
     ]

@@ -19,7 +19,7 @@ from llmos.knowledge.formats.hpoa import parse_hpoa
 from llmos.knowledge.formats.obo import parse_obo
 from llmos.knowledge.sink import Sink
 
-__all__ = ["FORMATS", "Bind", "Parse", "bind_format", "without_options"]
+__all__ = ["FORMATS", "OPTIONS_OF", "Bind", "Parse", "bind_format", "without_options"]
 
 
 _Options = TypeVar("_Options")
@@ -98,6 +98,12 @@ FORMATS: Final[dict[str, Bind]] = {
     "TSV": _table("TSV"),
     "Turtle": _rdf("Turtle"),
 }
+
+OPTIONS_OF: Final = {
+    "rdf": frozenset({"JSONLD", "NTriples", "RDFXML", "Turtle"}),
+    "mapping": frozenset({"CSV", "JSONL", "Parquet", "TSV"}),
+}
+"""Field of a file in the resource → the formats whose options stand there."""
 
 
 def bind_format(name: str, options: Mapping[str, Any], *, path: str) -> Parse:

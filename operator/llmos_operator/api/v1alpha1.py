@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from llmos.errors import ConfigError
 from llmos_operator.api.evaluation import Evaluation
+from llmos_operator.api.formats import SourceFile
 from llmos_operator.api.parts import Followed, Named
 from llmos_operator.api.parts import Part as _Part
 from llmos_operator.api.references import Reference
@@ -149,13 +150,6 @@ class ModelSpec(Spec):
         added = {"format": self.format, "evaluation": self.evaluation}
         present = {name: part.to_json() for name, part in added.items() if part}
         return {"task": self.task, "source": self.source.hashed(), "onnx": self.onnx.to_json(), **present}
-
-
-class SourceFile(_Part):
-    """A file of a source."""
-
-    path: str
-    format: str
 
 
 class KnowledgeSource(KnowledgePlace):

@@ -118,10 +118,18 @@ def test_a_malformed_source_fails_for_good_and_leaves_no_version(pod: Pod):
         ({**SPEC, "sources": []}, "field spec.sources"),
         (
             {"sources": [{"name": "hpo", "pythonPackage": PACKAGE, "files": [{"path": "x", "format": "OWL"}]}]},
-            "field spec.sources.0.files.0.format",
+            "field spec.sources.0.files.0: Value error, the format 'OWL' of x is unknown",
+        ),
+        (
+            {"sources": [{"name": "hpo", "pythonPackage": PACKAGE, "files": [{"path": "x", "format": "CSV"}]}]},
+            "field spec.sources.0.files.0: Value error, a mapping must have `entities` or `facts`",
+        ),
+        (
+            {"sources": [{"name": "hpo", "pythonPackage": PACKAGE, "files": [{"path": "x", "format": "OBO", "rdf": {}}]}]},
+            "field spec.sources.0.files.0: Value error, the format OBO must have no `rdf`",
         ),
     ],
-    ids=["unknown field", "no source", "unknown format"],
+    ids=["unknown field", "no source", "unknown format", "no mapping", "options of another format"],
 )
 def test_a_field_that_is_not_understood_is_refused_never_ignored(pod: Pod, spec, words):
     assert pod.run(spec) == EXIT_PERMANENT
