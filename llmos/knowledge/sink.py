@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
-__all__ = ["CERTAIN", "FoundAttribute", "FoundFact", "FoundName", "ListSink", "Scope", "Sink"]
+__all__ = ["CERTAIN", "UNTYPED", "FoundAttribute", "FoundFact", "FoundName", "ListSink", "Scope", "Sink"]
 
 CERTAIN: Final = 1000
 """Confidence is counted in thousandths: canonical JSON has no floats."""
+
+UNTYPED: Final = "Thing"
+"""Kind of an entity of which a file does not say what it is; any other file's word for it counts more."""
 
 
 class Scope(StrEnum):

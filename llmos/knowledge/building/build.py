@@ -113,9 +113,7 @@ def _parse(files: Sequence[SourceFile], folder: Path, cache: "FragmentCache | No
 
     for index, file in enumerate(files):
         on_progress(50 * index // len(files), f"reading {file.path}")
-        into = folder / f"fragment-{index}"
-        into.mkdir()
-        fragment = parse_file(file, into, cache=cache)
+        fragment = parse_file(file, folder / f"fragment-{index}", cache=cache)
         yield MergedFile(file.source, fragment.version or file.package_version, file.path, file.partition, fragment)
 
 

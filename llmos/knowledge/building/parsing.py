@@ -15,7 +15,7 @@ __all__ = ["parse_file"]
 
 
 def parse_file(file: SourceFile, folder: Path, *, cache: FragmentCache | None = None) -> Fragment:
-    """Parse a file into an existing, empty folder, unless the cache has what it would give.
+    """Parse a file into a new folder, unless the cache has what it would give.
 
     Raises: ConfigError (InvalidSource) if it cannot be read, (InvalidSpec) if its format or options are wrong.
     """
@@ -24,6 +24,7 @@ def parse_file(file: SourceFile, folder: Path, *, cache: FragmentCache | None = 
         origin = describe_origin(file)
         if cache and (known := cache.find(origin)):
             return known
+        folder.mkdir()
         writer = FragmentWriter(folder, origin=origin)
         parse(file.location, package_version=file.package_version, sink=writer)
     except OSError as error:

@@ -7,16 +7,19 @@ from typing import Final
 
 import duckdb
 
+from llmos.knowledge.sink import UNTYPED
+
 __all__ = ["resolve_identifiers"]
 
 # Everybody's definition decides the kind; of several, the smaller word, whichever file came first.
-_NUMBER: Final = """
-CREATE TEMP TABLE defined AS SELECT id, partition, min(kind) AS kind FROM found_entity GROUP BY id, partition;
+_NUMBER: Final = f"""
+CREATE TEMP TABLE defined AS SELECT id, partition, coalesce(min(kind) FILTER (kind <> '{UNTYPED}'), '{UNTYPED}') AS kind
+  FROM found_entity GROUP BY id, partition;
 INSERT INTO entity SELECT row_number() OVER (ORDER BY id), id, kind, id FROM (
   SELECT id, coalesce(min(kind) FILTER (partition = ''), min(kind)) AS kind FROM defined GROUP BY id) ORDER BY id;
 INSERT INTO definition SELECT e.number, d.partition, d.kind FROM defined AS d JOIN entity AS e USING (id);
 CREATE TEMP TABLE lookup (partition VARCHAR, id VARCHAR, number INTEGER);
-"""
+"""  # noqa: S608 - our own word
 
 _FIRST_STEP: Final = """
 CREATE OR REPLACE TEMP TABLE step AS SELECT a.alias AS id, min(a.entity) AS target FROM found_alias AS a

@@ -70,10 +70,12 @@ def findable(text: str) -> Findable:
     """Say what will be looked for, to find a name."""
     tokens = keys(text)
     key = encode_key(tokens) if _is_findable(tokens) else ""
-    if not key or len(key.encode()) + 2 > MAXIMUM_KEY_BYTES:
+    if not key or (len(key) > MAXIMUM_KEY_BYTES // 4 - 1 and len(key.encode()) + 2 > MAXIMUM_KEY_BYTES):
         return Findable("", "", 0)
     plural = _plural(tokens[-1])
-    return Findable(key, encode_key((*tokens[:-1], plural)) if plural else "", sum(map(_num_characters, tokens)))
+    # Every token ends with one character more; only a text that is not ASCII has tokens that count double.
+    num_characters = len(key) - len(tokens) if text.isascii() else sum(map(_num_characters, tokens))
+    return Findable(key, f"{key[: -len(tokens[-1]) - 1]}{plural}{TOKEN_END}" if plural else "", num_characters)
 
 
 def _num_characters(token: str) -> int:

@@ -48,8 +48,8 @@ def digest(files: list[SourceFile], folder: Path, cache: FragmentCache | None) -
 
 
 def parse(file: SourceFile, folder: Path, cache: FragmentCache):
-    folder.mkdir(exist_ok=True)
-    return parse_file(file, Path(folder), cache=cache)
+    shutil.rmtree(folder, ignore_errors=True)
+    return parse_file(file, folder, cache=cache)
 
 
 def test_only_the_file_that_changed_is_parsed_again(tmp_path, calls_format):
@@ -148,7 +148,7 @@ def test_a_build_killed_at_any_moment_leaves_nothing_half_written_that_is_used(t
             patch.setattr(FragmentWriter, "finish", dies(FragmentWriter.finish))
             patch.setattr(shutil, "rmtree", dies(shutil.rmtree))  # a killed process cleans nothing up
             try:
-                fragment = parse_file(file, tmp_path / "clean", cache=cache)
+                fragment = parse_file(file, tmp_path / f"fragment-{moment}", cache=cache)
                 break
             except Killed:
                 pass
