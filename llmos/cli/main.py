@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from llmos.cli import card, cluster, evaluation, images, retry, sweep, verify, versions
+from llmos.cli import card, cluster, evaluation, images, knowledge, retry, sweep, verify, versions
 from llmos.cli.demo import demo
 from llmos.errors import LlmosError
 from llmos.local.progress import console
@@ -32,6 +32,7 @@ app.command("sweep")(sweep.sweep)
 app.command("verify")(verify.verify)
 app.command("versions")(versions.versions)
 app.command("eval")(evaluation.evaluate)
+app.add_typer(knowledge.app, name="kb")
 
 
 def main() -> None:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-import marisa_trie
-
 from llmos.knowledge.linking.names import MAXIMUM_KEY_BYTES, TOKEN_END
 from llmos.knowledge.linking.normalise import tokenise
 
@@ -44,11 +42,15 @@ class Linker:
     @classmethod
     def build(cls, keys: Iterable[bytes]) -> Self:
         """Build from encoded keys, sorted; they are numbered by the trie."""
+        import marisa_trie  # here, not above: comparing snapshots on a laptop needs no trie
+
         return cls(marisa_trie.BinaryTrie(keys))
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Map what `save` wrote; OSError or ValueError if it is not a trie. It is data, never code."""
+        import marisa_trie
+
         trie = marisa_trie.BinaryTrie()
         try:
             trie.mmap(str(path))
