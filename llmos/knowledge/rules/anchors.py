@@ -26,7 +26,7 @@ def find_unanchored(plan: Plan) -> Iterator[Finding]:
 def _unreached(rule: Rule, local: set[str]) -> list[Atom]:
     """Return the conditions that are left when everything that can be reached has been."""
     bound: set[Variable] = set()
-    waiting = [atom for atom in rule.body if not isinstance(atom, Comparison)]
+    waiting: list[Atom] = [atom for atom in rule.body if not isinstance(atom, Comparison)]
     while reached := [atom for atom in waiting if _can_begin(atom, bound, local)]:
         bound.update(variable for atom in reached for variable in variables(atom))
         waiting = [atom for atom in waiting if atom not in reached]

@@ -123,7 +123,9 @@ def _unsafe(rule: Rule) -> Iterator[Finding]:
         is_exception = any(atom is exception for exception in rule.exceptions)
         for variable in dict.fromkeys(_must_be_bound(atom, is_exception)):
             if variable not in known:
-                yield Finding(rule.name, f"compares {variable} in `{atom}`, and no condition gives it a value; write `?x.attribute = {variable}`")
+                yield Finding(
+                    rule.name, f"compares {variable} in `{atom}`, and no condition gives it a value; write `?x.attribute = {variable}`"
+                )
     if not any(True for atom in rule.body if not isinstance(atom, Comparison)):
         yield Finding(rule.name, "has only comparisons in `if`; name a fact, a kind, an attribute, a mention or the answer")
 
@@ -140,7 +142,9 @@ def _because(rule: Rule) -> Iterator[Finding]:
     names = {variable.name for variable in entities | values}
     for placeholder in _PLACEHOLDER.findall(rule.because):
         if placeholder not in names:
-            yield Finding(rule.name, f"says {{{placeholder}}} in `because`, and no condition has ?{placeholder}{_suggest(placeholder, names)}")
+            yield Finding(
+                rule.name, f"says {{{placeholder}}} in `because`, and no condition has ?{placeholder}{_suggest(placeholder, names)}"
+            )
 
 
 def _unknown_words(rules: Sequence[Rule], vocabulary: Vocabulary, derived: set[str]) -> Iterator[Finding]:
@@ -157,7 +161,9 @@ def _unknown_words(rules: Sequence[Rule], vocabulary: Vocabulary, derived: set[s
             if needs_entity(atom):
                 for term in entity_terms(atom):
                     if isinstance(term, Entity) and term.id in missing:
-                        yield Finding(rule.name, f"names the entity `{term}`, which no source defines; correct it, or add a source that does")
+                        yield Finding(
+                            rule.name, f"names the entity `{term}`, which no source defines; correct it, or add a source that does"
+                        )
 
 
 def _unknown(rule: Rule, what: str, name: str, known: Iterable[str]) -> Iterator[Finding]:

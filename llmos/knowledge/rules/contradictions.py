@@ -41,7 +41,9 @@ def find_contradictions(rules: Sequence[Rule]) -> Iterator[Finding]:
     for required in requiring:
         for denied in denying:
             if _follows(required, denied) or _follows(denied, required):
-                yield Finding(required.name, f"requires what rule `{denied.name}` denies under the same conditions; take one away or tell them apart")
+                yield Finding(
+                    required.name, f"requires what rule `{denied.name}` denies under the same conditions; take one away or tell them apart"
+                )
             elif isinstance(_answer(required), Entity) and _answer(required) == _answer(denied):
                 message = f"and rule `{denied.name}` require and deny {_answer(required)}; check that both cannot hold at once"
                 yield Finding(required.name, message, is_error=False)
@@ -132,7 +134,10 @@ def _numbers_apart(rule: Rule) -> Iterator[str]:
     for atom in rule.conditions:
         if not isinstance(atom, Comparison):
             continue
-        for term, operator, other in ((atom.left, atom.operator, atom.right), (atom.right, flipped.get(atom.operator, atom.operator), atom.left)):
+        for term, operator, other in (
+            (atom.left, atom.operator, atom.right),
+            (atom.right, flipped.get(atom.operator, atom.operator), atom.left),
+        ):
             if isinstance(term, Variable) and isinstance(other, Constant) and other.is_number:
                 bounds.setdefault(term, []).append((operator, Decimal(other.text), atom))
     for found in bounds.values():

@@ -24,7 +24,7 @@ CREATE OR REPLACE TEMP TABLE next_{n} AS
 WITH best AS (SELECT s, o, mask, min(ROW(-confidence, rule, bindings)) AS proof FROM ({candidates}) GROUP BY ALL),
   found AS (SELECT s, o, mask, (-proof[1])::INTEGER AS confidence, {round}::INTEGER AS round, false AS stated,
     proof[2]::INTEGER AS rule, proof[3] AS bindings FROM best)
-SELECT * FROM found WHERE NOT EXISTS (
+SELECT * FROM found WHERE confidence > 0 AND NOT EXISTS (
   SELECT 1 FROM store_{n} AS k WHERE k.s = found.s AND k.o = found.o AND {within} AND (k.stated OR k.confidence >= found.confidence))
 """
 _WITHIN_BATCH: Final = """
@@ -73,9 +73,7 @@ def apply_stratum(connection: duckdb.DuckDBPyConnection, stratum: Stratum, rules
     return _count(connection, stratum.relations, names)
 
 
-def _candidates(
-    relation: str, stratum: Stratum, rules: Sequence[Rule], names: Names, changed: Iterable[str], *, is_first: bool
-) -> str:
+def _candidates(relation: str, stratum: Stratum, rules: Sequence[Rule], names: Names, changed: Iterable[str], *, is_first: bool) -> str:
     """Return SQL for everything that the rules of a relation give in this round; empty if nothing can be new."""
     selects = []
     for rule in stratum.rules:
@@ -101,7 +99,7 @@ def _select(rule: Rule, number: int, names: Names, changed: int | None) -> str:
     if rule.limit != CERTAIN:
         confidence = f"least({confidence}, {rule.limit})"
     return (
-        f"SELECT {column(rule.conclusion.subject)} AS s, {column(rule.conclusion.object)} AS o, {body.mask} AS mask, "  # noqa: S608
+        f"SELECT {column(rule.conclusion.subject)} AS s, {column(rule.conclusion.object)} AS o, {body.mask} AS mask, "
         f"({confidence})::INTEGER AS confidence, {number} AS rule, [{', '.join(body.bindings)}]::INTEGER[] AS bindings {body.source}"
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from llmos.knowledge.linking.assertion import Status
+from llmos.knowledge.rules.tokens import is_bare
 from llmos.knowledge.sink import CERTAIN
 
 __all__ = [
@@ -51,7 +52,7 @@ class Entity:
     id: str
 
     def __str__(self) -> str:
-        return self.id if _is_bare(self.id) else f"<{self.id}>"
+        return self.id if is_bare(self.id) else f"<{self.id}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +255,5 @@ def _confidence(thousandths: int) -> str:
     return f" with confidence >= {thousandths / CERTAIN:g}" if thousandths else ""
 
 
-def _is_bare(text: str) -> bool:
-    from llmos.knowledge.rules.tokens import is_bare
-
-    return is_bare(text)
-
-
 def _word(text: str) -> str:
-    return text if _is_bare(text) else f"<{text}>"
+    return text if is_bare(text) else f"<{text}>"
