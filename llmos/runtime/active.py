@@ -17,7 +17,7 @@ from typing import Final
 from llmos.errors import ConfigError, LlmosError, PermanentError, TransientError
 from llmos.knowledge import Snapshot
 from llmos.runtime.assets import PodPaths
-from llmos.runtime.pipeline import ActiveSnapshot
+from llmos.runtime.pipeline import ActiveSnapshot, SnapshotKey
 from llmos.runtime.snapshots import remove_snapshot
 from llmos.workload import KnowledgeConfig, KnowledgeRef, load_knowledge_config
 
@@ -40,8 +40,8 @@ Verify = Callable[[Sequence[ActiveSnapshot]], Awaitable[None]]
 class SwitchState:
     """What became of the wanted set."""
 
-    wanted: Sequence[tuple[str, str]] = ()
-    """(name, digest) as the file says."""
+    wanted: Sequence[SnapshotKey] = ()
+    """As the file says."""
 
     error: str = ""
     """Why it does not serve yet; empty if it does, or is on its way."""
@@ -76,7 +76,7 @@ class ActiveKnowledge:
         self._retire_after_s = retire_after_s
         self._current: tuple[ActiveSnapshot, ...] | None = None
         self._previous: tuple[ActiveSnapshot, ...] = ()
-        self._staged: dict[tuple[str, str], ActiveSnapshot] = {}
+        self._staged: dict[SnapshotKey, ActiveSnapshot] = {}
         self._waits_for_answer = False
         self._retiring: set[asyncio.Task[None]] = set()
         self.state = SwitchState()
@@ -142,7 +142,7 @@ class ActiveKnowledge:
         self.state = SwitchState(key)
         return True
 
-    def _fail(self, key: Sequence[tuple[str, str]], error: LlmosError) -> None:
+    def _fail(self, key: Sequence[SnapshotKey], error: LlmosError) -> None:
         kept = "; the old snapshots keep serving" if self._current is not None else ""
         if error.message != self.state.error:
             _log.warning("cannot serve the wanted snapshots: %s%s", error.message, kept)
@@ -152,17 +152,17 @@ class ActiveKnowledge:
         """Open what is not open already: a snapshot of the current, the previous or the last staged set is used again as it is."""
         serving = self._serving()
         known = self._staged | serving
-        staged: dict[tuple[str, str], ActiveSnapshot] = {}
+        staged: dict[SnapshotKey, ActiveSnapshot] = {}
         for reference in references:
-            key = (reference.name, reference.digest)
+            key = _key_of(reference)
             staged[key] = known[key] if key in known else await asyncio.to_thread(self._open_one, reference)
         for key, item in self._staged.items():
             if key not in staged and key not in serving:
                 item.snapshot.close()
         self._staged = staged
 
-    def _serving(self) -> dict[tuple[str, str], ActiveSnapshot]:
-        return {(item.name, item.digest): item for item in (*self._previous, *(self._current or ()))}
+    def _serving(self) -> dict[SnapshotKey, ActiveSnapshot]:
+        return {item.key: item for item in (*self._previous, *(self._current or ()))}
 
     def _drop_staged(self) -> None:
         serving = self._serving()
@@ -173,7 +173,9 @@ class ActiveKnowledge:
 
     def _open_one(self, reference: KnowledgeRef) -> ActiveSnapshot:
         snapshot = self._load(reference)
-        return ActiveSnapshot(reference.name, reference.digest, snapshot, choose_golden_text(snapshot, reference.name))
+        return ActiveSnapshot(
+            reference.name, reference.digest, snapshot, choose_golden_text(snapshot, reference.name), reference.partitions
+        )
 
     def _swap(self, candidates: tuple[ActiveSnapshot, ...]) -> None:
         retired = set(self._previous) - set(candidates) - set(self._current or ())
@@ -204,12 +206,20 @@ def choose_golden_text(snapshot: Snapshot, name: str) -> str:
     for id, text in islice(snapshot.entities(), _GOLDEN_CANDIDATES):
         if any(id in mention.candidates for mention in snapshot.link(text)):
             return text
-    raise PermanentError(f"the snapshot of {name} finds none of its own names; build the KnowledgeBase anew", reason="InvalidSource")
+    raise PermanentError(
+        f"the snapshot of {name} finds none of its own names that this service may see; "
+        "name partitions in spec.knowledge, or build the KnowledgeBase anew",
+        reason="InvalidSource",
+    )
 
 
-def _key(references: Sequence[KnowledgeRef]) -> tuple[tuple[str, str], ...]:
-    return tuple((item.name, item.digest) for item in references)
+def _key(references: Sequence[KnowledgeRef]) -> tuple[SnapshotKey, ...]:
+    return tuple(_key_of(item) for item in references)
 
 
-def _active_key(items: Sequence[ActiveSnapshot]) -> tuple[tuple[str, str], ...]:
-    return tuple((item.name, item.digest) for item in items)
+def _key_of(reference: KnowledgeRef) -> SnapshotKey:
+    return (reference.name, reference.digest, reference.partitions)
+
+
+def _active_key(items: Sequence[ActiveSnapshot]) -> tuple[SnapshotKey, ...]:
+    return tuple(item.key for item in items)

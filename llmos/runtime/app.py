@@ -143,7 +143,7 @@ async def metrics(request: Request) -> Response:
 async def status(request: Request) -> Response:
     """Return the active digests, the wanted ones, and what stands between them."""
     service: Service = request.app.state.service
-    current = [(item.name, item.digest) for item in service.knowledge.current or ()]
+    current = [item.key for item in service.knowledge.current or ()]
     document = {
         "ready": service.readiness.is_ready,
         "reason": "" if service.readiness.is_ready else service.reason,

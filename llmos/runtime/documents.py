@@ -4,14 +4,16 @@ Answers are built as plain dictionaries, because validating a thousand facts of 
 real answers against these models instead. Must not: compute anything.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from llmos.knowledge import Fact, Mention, Status
-from llmos.runtime.pipeline import Answer, ScoredLabel
+from llmos.knowledge import Fact, FactSource, Mention, Status
+from llmos.knowledge.sink import CERTAIN
+from llmos.runtime.pipeline import Answer, ScoredLabel, SnapshotKey
 
 __all__ = [
     "Document",
@@ -27,6 +29,7 @@ __all__ = [
     "build_fact",
     "build_knowledge",
     "build_mention",
+    "build_source",
 ]
 
 
@@ -92,6 +95,15 @@ class EvidenceDocument(Document):
     reference: str | None = Field(default=None, examples=["PMID:31675180"])
     code: str | None = Field(default=None, examples=["PCS"])
     frequency: str | None = Field(default=None, examples=["7/9"])
+    method: str | None = Field(default=None, description="How it was read from text; absent where it was not.", examples=["Pattern"])
+    sentence: str | None = Field(default=None, description="The text it was read from.", examples=["Seizures were seen in most patients."])
+
+
+class DerivationDocument(Document):
+    """Why a fact is there that no source states."""
+
+    rule: str = Field(description="The rule that gave it.", examples=["inherited-phenotype"])
+    proof: Any = Field(description="The premises, as the rules write them.")
 
 
 class FactDocument(Document):
@@ -101,8 +113,10 @@ class FactDocument(Document):
     predicate: str = Field(examples=["is_a"])
     object: EntityReferenceDocument
     knowledge: str = Field(examples=["hpo"])
-    source: SourceDocument
+    source: SourceDocument | None = Field(default=None, description="Absent for a fact that a rule derived.")
     evidence: EvidenceDocument | None = None
+    confidence: float | None = Field(default=None, ge=0, le=1, description="Absent where the fact is certain.", examples=[0.8])
+    derivation: DerivationDocument | None = Field(default=None, description="Only for a fact that a rule derived.")
 
 
 class ModelDocument(Document):
@@ -126,6 +140,7 @@ class KnowledgeDocument(Document):
 
     name: str = Field(examples=["hpo"])
     digest: str = Field(description="Version digest.", examples=["sha256:" + "1" * 64])
+    partitions: list[str] | None = Field(default=None, description="What was seen besides what is everybody's; absent: nothing.")
 
 
 class TimingsDocument(Document):
@@ -186,7 +201,7 @@ def build_answer(answer: Answer, *, request_id: str, model: dict[str, str]) -> d
         "facts": [build_fact(item.fact, item.knowledge) for item in answer.facts],
         "factsTruncated": answer.are_facts_truncated,
         "model": {**model, "truncated": answer.is_text_truncated},
-        "knowledge": build_knowledge([(item.name, item.digest) for item in answer.knowledge]),
+        "knowledge": build_knowledge([item.key for item in answer.knowledge]),
         "timings": {
             "linkMilliseconds": round(timings.link_s * 1000, 3),
             "factsMilliseconds": round(timings.facts_s * 1000, 3),
@@ -199,9 +214,11 @@ def build_answer(answer: Answer, *, request_id: str, model: dict[str, str]) -> d
     return document
 
 
-def build_knowledge(items: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+def build_knowledge(items: Sequence[SnapshotKey]) -> list[dict[str, Any]]:
     """Return the document of a set of snapshots."""
-    return [{"name": name, "digest": digest} for name, digest in items]
+    return [
+        {"name": name, "digest": digest, **({"partitions": list(partitions)} if partitions else {})} for name, digest, partitions in items
+    ]
 
 
 def _label(item: ScoredLabel) -> dict[str, Any]:
@@ -224,13 +241,20 @@ def build_mention(mention: Mention, knowledge: str) -> dict[str, Any]:
 
 def build_fact(fact: Fact, knowledge: str) -> dict[str, Any]:
     """Return the document of a fact."""
-    said = {"reference": fact.evidence.reference, "code": fact.evidence.code, "frequency": fact.evidence.frequency}
+    said = {name: getattr(fact.evidence, name) for name in ("reference", "code", "frequency", "method", "sentence")}
     evidence = {name: value for name, value in said.items() if value}
     return {
         "subject": {"id": fact.subject.id, "name": fact.subject.name},
         "predicate": fact.predicate,
         "object": {"id": fact.object.id, "name": fact.object.name},
         "knowledge": knowledge,
-        "source": {"name": fact.source.name, "version": fact.source.version, "file": fact.source.file},
+        **({"source": build_source(fact.source)} if fact.derivation is None else {}),
         **({"evidence": evidence} if evidence else {}),
+        **({"confidence": fact.confidence / CERTAIN} if fact.confidence != CERTAIN else {}),
+        **({"derivation": {"rule": fact.derivation.rule, "proof": json.loads(fact.derivation.proof)}} if fact.derivation else {}),
     }
+
+
+def build_source(source: FactSource) -> dict[str, str]:
+    """Return the document of where something was read."""
+    return {"name": source.name, "version": source.version, "file": source.file}

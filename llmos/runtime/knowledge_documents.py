@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from llmos.knowledge import Mention
-from llmos.knowledge.graph import Edge, EntityDescription, Neighbourhood, Node, PathSearch
-from llmos.runtime.documents import Document, FactDocument, KnowledgeDocument, SourceDocument, build_fact, build_mention
+from llmos.knowledge.graph import Edge, EntityDescription, Hit, Neighbourhood, Node, PathSearch
+from llmos.runtime.documents import Document, FactDocument, KnowledgeDocument, SourceDocument, build_fact, build_mention, build_source
 from llmos.runtime.documents import EntityDocument as MentionDocument
 
 __all__ = [
@@ -19,10 +19,12 @@ __all__ = [
     "LinkResponse",
     "NeighbourhoodResponse",
     "PathResponse",
+    "SearchResponse",
     "build_entity",
     "build_link",
     "build_neighbourhood",
     "build_path",
+    "build_search",
 ]
 
 
@@ -56,6 +58,16 @@ class NameDocument(Document):
     source: SourceDocument
 
 
+class AttributeDocument(Document):
+    """A value that the knowledge base says of an entity."""
+
+    predicate: str = Field(examples=["definition"])
+    value: str = Field(examples=["An intermittent abnormality of nervous system physiology."])
+    datatype: str | None = Field(default=None, description="An IRI; absent for plain text.")
+    language: str | None = Field(default=None, description="BCP 47.", examples=["en"])
+    source: SourceDocument
+
+
 class EntityResponse(Document):
     """One entity as a whole."""
 
@@ -65,6 +77,8 @@ class EntityResponse(Document):
     name: str = Field(description="The preferred one.", examples=["Seizure"])
     names: list[NameDocument] = Field(description="Of every source and language; at most 500.")
     names_truncated: bool
+    attributes: list[AttributeDocument] = Field(description="By predicate and value; at most 500.")
+    attributes_truncated: bool
     facts: list[FactDocument] = Field(description="Each predicate, in each direction, has its turn; within one the most frequent first.")
     facts_truncated: bool = Field(description="There are more facts than `limit`.")
 
@@ -100,6 +114,19 @@ class NeighbourhoodResponse(Document):
     truncated: bool = Field(description="There is more within this depth than `limit` entities, or eight times as many facts.")
 
 
+class HitDocument(NodeDocument):
+    """An entity that has a name which begins so."""
+
+    matched: str = Field(description="That name, as it is compared: lower case, one space between words.", examples=["seizure"])
+
+
+class SearchResponse(Document):
+    """Entities by the beginning of a name."""
+
+    knowledge: KnowledgeDocument
+    entities: list[HitDocument] = Field(description="Each once: names of fewer words first, then shorter ones, then by spelling.")
+
+
 class PathResponse(Document):
     """A shortest path between two entities."""
 
@@ -112,12 +139,12 @@ class PathResponse(Document):
     edges: list[EdgeDocument] = Field(description="One fact between each two entities that follow each other; it may point either way.")
 
 
-def build_link(knowledge: dict[str, str], mentions: Sequence[Mention]) -> dict[str, Any]:
+def build_link(knowledge: dict[str, Any], mentions: Sequence[Mention]) -> dict[str, Any]:
     """Return the document of the names in a text."""
     return {"knowledge": knowledge, "entities": [build_mention(mention, knowledge["name"]) for mention in mentions]}
 
 
-def build_entity(knowledge: dict[str, str], entity: EntityDescription) -> dict[str, Any]:
+def build_entity(knowledge: dict[str, Any], entity: EntityDescription) -> dict[str, Any]:
     """Return the document of an entity."""
     return {
         "knowledge": knowledge,
@@ -130,17 +157,28 @@ def build_entity(knowledge: dict[str, str], entity: EntityDescription) -> dict[s
                 "scope": name.scope,
                 **({"tag": name.tag} if name.tag else {}),
                 "language": name.language,
-                "source": {"name": name.source.name, "version": name.source.version, "file": name.source.file},
+                "source": build_source(name.source),
             }
             for name in entity.names
         ],
         "namesTruncated": entity.are_names_truncated,
+        "attributes": [
+            {
+                "predicate": attribute.predicate,
+                "value": attribute.value,
+                **({"datatype": attribute.datatype} if attribute.datatype else {}),
+                **({"language": attribute.language} if attribute.language else {}),
+                "source": build_source(attribute.source),
+            }
+            for attribute in entity.attributes
+        ],
+        "attributesTruncated": entity.are_attributes_truncated,
         "facts": [build_fact(fact, knowledge["name"]) for fact in entity.facts],
         "factsTruncated": entity.are_facts_truncated,
     }
 
 
-def build_neighbourhood(knowledge: dict[str, str], found: Neighbourhood) -> dict[str, Any]:
+def build_neighbourhood(knowledge: dict[str, Any], found: Neighbourhood) -> dict[str, Any]:
     """Return the document of a neighbourhood."""
     return {
         "knowledge": knowledge,
@@ -150,7 +188,12 @@ def build_neighbourhood(knowledge: dict[str, str], found: Neighbourhood) -> dict
     }
 
 
-def build_path(knowledge: dict[str, str], found: PathSearch) -> dict[str, Any]:
+def build_search(knowledge: dict[str, Any], hits: Sequence[Hit]) -> dict[str, Any]:
+    """Return the document of a search."""
+    return {"knowledge": knowledge, "entities": [_node(hit.node) | {"matched": hit.name} for hit in hits]}
+
+
+def build_path(knowledge: dict[str, Any], found: PathSearch) -> dict[str, Any]:
     """Return the document of a path."""
     return {
         "knowledge": knowledge,

@@ -1,4 +1,4 @@
-"""Endpoints that read one knowledge base: link, entity, neighbourhood, path. Thin: checked in, read beside the event loop, documented out.
+"""Endpoints that read one knowledge base: link, entity, neighbourhood, path, search. Thin: checked, read beside the event loop, documented.
 
 They need no model and no Triton, so they answer as soon as a snapshot does. Must not: read snapshots themselves.
 """
@@ -9,21 +9,25 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from llmos.errors import TransientError
+from llmos.errors import ConfigError, TransientError
 from llmos.knowledge import Snapshot
-from llmos.knowledge.graph import describe_entity, find_neighbourhood, find_path, unknown_predicates
+from llmos.knowledge.graph import describe_entity, find_neighbourhood, find_path, search_names, unknown_predicates
 from llmos.knowledge.graph.neighbourhood import MAXIMUM_DEPTH, MAXIMUM_NODES
 from llmos.knowledge.graph.path import MAXIMUM_LENGTH
+from llmos.knowledge.graph.search import MAXIMUM_HITS
+from llmos.runtime.documents import build_knowledge
 from llmos.runtime.knowledge_documents import (
     EntityResponse,
     LinkRequest,
     LinkResponse,
     NeighbourhoodResponse,
     PathResponse,
+    SearchResponse,
     build_entity,
     build_link,
     build_neighbourhood,
     build_path,
+    build_search,
 )
 from llmos.runtime.pipeline import ActiveSnapshot
 from llmos.runtime.problems import ProblemError, problem_responses
@@ -34,7 +38,7 @@ __all__ = ["KNOWLEDGE_PREFIX", "Knowledge", "endpoint_of", "find_active", "refus
 
 KNOWLEDGE_PREFIX: Final = "/v1/knowledge/"
 _MAXIMUM_ID_CHARACTERS: Final = 1024
-_ENDPOINTS: Final = frozenset({"link", "entities", "neighbourhood", "path", "sparql"})
+_ENDPOINTS: Final = frozenset({"link", "entities", "neighbourhood", "path", "search", "sparql"})
 
 router = APIRouter(prefix=f"{KNOWLEDGE_PREFIX}{{name}}", tags=["knowledge"])
 
@@ -129,6 +133,25 @@ async def path(
     return JSONResponse(build_path(_knowledge(active), _existing(await _read(service, read), active)))
 
 
+@router.get(
+    "/search",
+    summary="Entities by the beginning of a name",
+    response_model=SearchResponse,
+    responses=problem_responses(404, 422, 429, 503, 504),
+)
+async def search(
+    request: Request,
+    name: Knowledge,
+    text: Annotated[str, Query(min_length=1, max_length=256, description="Whole words, the last of which may be cut.", examples=["seiz"])],
+    limit: Annotated[int, Query(ge=1, le=MAXIMUM_HITS, description="The most entities.", examples=[10])] = 10,
+) -> Response:
+    """Return entities that have a name which begins so, of those that are looked for in texts; case and punctuation do not matter."""
+    service: Service = request.app.state.service
+    active = find_active(service, name)
+    hits = await _read(service, lambda is_late: search_names(active.snapshot, text, limit=limit, is_late=is_late))
+    return JSONResponse(build_search(_knowledge(active), hits))
+
+
 def endpoint_of(path: str) -> str | None:
     """Name the endpoint of a path as a metric does, or None if it is none of those of a knowledge base."""
     _, _, rest = path.removeprefix(KNOWLEDGE_PREFIX).partition("/")
@@ -165,6 +188,8 @@ async def _read(service: Service, read: Callable[[IsLate], Result]) -> Result:
         raise ProblemError(429, f"{error.message}; ask again", headers={"Retry-After": "1"}) from error
     except TimeoutError as error:
         raise ProblemError(504, late) from error
+    except ConfigError as error:
+        raise ProblemError(422, error.message) from error
     except TransientError as error:
         if error.reason == "DeadlineExceeded":
             raise ProblemError(504, late) from error
@@ -182,5 +207,5 @@ def _existing(found: Result | None, active: ActiveSnapshot) -> Result:
     return found
 
 
-def _knowledge(active: ActiveSnapshot) -> dict[str, str]:
-    return {"name": active.name, "digest": active.digest}
+def _knowledge(active: ActiveSnapshot) -> dict[str, Any]:
+    return build_knowledge([active.key])[0]

@@ -18,7 +18,17 @@ from llmos.knowledge import Fact, Mention, Snapshot, Status
 from llmos.runtime.assets import Label, ModelAssets
 from llmos.runtime.model_server import ModelServer
 
-__all__ = ["MAXIMUM_FACTS_IN_ANSWER", "ActiveSnapshot", "Answer", "GroundedFact", "LinkedMention", "Pipeline", "ScoredLabel", "Timings"]
+__all__ = [
+    "MAXIMUM_FACTS_IN_ANSWER",
+    "ActiveSnapshot",
+    "Answer",
+    "GroundedFact",
+    "LinkedMention",
+    "Pipeline",
+    "ScoredLabel",
+    "SnapshotKey",
+    "Timings",
+]
 
 MAXIMUM_FACTS_IN_ANSWER: Final = 2000
 """Of all entities together: grounding.maximumFacts bounds each one, and a long text has hundreds of them."""
@@ -26,6 +36,10 @@ MAXIMUM_FACTS_IN_ANSWER: Final = 2000
 _TOP_LABELS: Final = 5
 _LONG_TEXT_CHARACTERS: Final = 2000
 """Longer ones are linked in a thread, so that nothing else waits; for shorter ones that would cost more than it spares."""
+
+
+SnapshotKey = tuple[str, str, tuple[str, ...]]
+"""Name of the KnowledgeBase, version digest, partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,14 @@ class ActiveSnapshot:
     snapshot: Snapshot
     golden_text: str
     """A name this snapshot finds in itself; readiness asks with it."""
+
+    partitions: tuple[str, ...] = ()
+    """What may be seen of it besides what is everybody's, sorted."""
+
+    @property
+    def key(self) -> SnapshotKey:
+        """What tells it from another: whoever may see less has another snapshot, whatever the files."""
+        return (self.name, self.digest, self.partitions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Final
 
 from llmos.errors import LlmosError, TransientError
 from llmos.runtime.model_server import ModelServer
-from llmos.runtime.pipeline import ActiveSnapshot, Pipeline
+from llmos.runtime.pipeline import ActiveSnapshot, Pipeline, SnapshotKey
 
 __all__ = ["Readiness"]
 
@@ -32,7 +32,7 @@ class Readiness:
         self._server = server
         self._timeout_s = timeout_s
         self._clock = clock
-        self._verified: frozenset[str] | None = None
+        self._verified: frozenset[SnapshotKey] | None = None
         self._verified_at = 0.0
         self.reason = "no snapshots have been verified yet"
         self.is_draining = False
@@ -80,5 +80,5 @@ class Readiness:
             await asyncio.sleep(interval_s)
 
 
-def _digests(knowledge: Sequence[ActiveSnapshot]) -> frozenset[str]:
-    return frozenset(f"{item.name}={item.digest}" for item in knowledge)
+def _digests(knowledge: Sequence[ActiveSnapshot]) -> frozenset[SnapshotKey]:
+    return frozenset(item.key for item in knowledge)

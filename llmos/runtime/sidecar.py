@@ -24,6 +24,7 @@ from llmos.knowledge import Snapshot
 from llmos.runtime.active import ActiveKnowledge
 from llmos.runtime.app import Service, create_app
 from llmos.runtime.assets import PodPaths, load_assets
+from llmos.runtime.documents import build_knowledge
 from llmos.runtime.metrics import Metrics
 from llmos.runtime.model_server import ModelServer, TritonServer
 from llmos.runtime.pipeline import ActiveSnapshot, Pipeline
@@ -71,7 +72,7 @@ def build_service(config: InferenceConfig, paths: PodPaths, server: ModelServer,
         metrics.active.clear()
         for item in active:
             metrics.active.labels(item.name, item.digest).set(1)
-        reporter.active(pod=pod, model=config.model.digest, knowledge=[{"name": item.name, "digest": item.digest} for item in active])
+        reporter.active(pod=pod, model=config.model.digest, knowledge=build_knowledge([item.key for item in active]))
 
     async def verify(candidates: Sequence[ActiveSnapshot]) -> None:
         if stores is not None:

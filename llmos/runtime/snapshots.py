@@ -38,7 +38,7 @@ def fetch_snapshot(registry: SnapshotRegistry, reference: KnowledgeRef, paths: P
     Raises: NotFoundError (DigestNotFound); ConfigError if the digest is no KnowledgeBase's; PermanentError (ChecksumMismatch).
     """
     directory = paths.snapshot(reference.digest)
-    snapshot = _open_verified(directory)
+    snapshot = _open_verified(directory, frozenset(reference.partitions))
     if snapshot is None:
         payload = _snapshot_payload(registry.get_version(reference.repository, reference.digest), reference)
         promised = payload.attributes.get("contentDigest", "")
@@ -61,11 +61,11 @@ def remove_snapshot(digest: str, paths: PodPaths) -> None:
     _discard(paths.snapshot(digest))
 
 
-def _open_verified(directory: Path) -> Snapshot | None:
+def _open_verified(directory: Path, partitions: frozenset[str]) -> Snapshot | None:
     """Open a snapshot that carries the mark of having been verified; None if it does not, or is not what the mark says."""
     try:
         promised = _mark(directory).read_text()
-        snapshot = Snapshot.open(directory)
+        snapshot = Snapshot.open(directory, partitions)
     except FileNotFoundError:
         return None
     except PermanentError as error:
@@ -79,15 +79,15 @@ def _open_verified(directory: Path) -> Snapshot | None:
 
 def _bring(registry: SnapshotRegistry, reference: KnowledgeRef, payload: Payload, directory: Path) -> Snapshot:
     """Fetch and open a snapshot; a folder that is there already and unusable is removed and fetched anew, once."""
-    was_there = directory.exists()
+    was_there, partitions = directory.exists(), frozenset(reference.partitions)
     try:
-        return Snapshot.open(registry.fetch_payload(reference.repository, payload.digest, directory))
+        return Snapshot.open(registry.fetch_payload(reference.repository, payload.digest, directory), partitions)
     except (PermanentError, ConfigError) as error:
         if not was_there:
             raise
         _log.warning("%s is fetched anew: %s", directory, error.message)
         _discard(directory)
-    return Snapshot.open(registry.fetch_payload(reference.repository, payload.digest, directory))
+    return Snapshot.open(registry.fetch_payload(reference.repository, payload.digest, directory), partitions)
 
 
 def _mark(directory: Path) -> Path:

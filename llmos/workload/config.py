@@ -254,6 +254,9 @@ class KnowledgeRef(_Part):
     digest: Digest
     """The KnowledgeBase's version digest."""
 
+    partitions: Annotated[tuple[Name, ...], Field(max_length=32), AfterValidator(lambda names: tuple(sorted(set(names))))] = ()
+    """What the service may see besides what is everybody's; sorted."""
+
 
 def _check_names(items: tuple[KnowledgeRef, ...]) -> tuple[KnowledgeRef, ...]:
     names = [item.name for item in items]

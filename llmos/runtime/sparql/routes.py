@@ -52,7 +52,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         "CONSTRUCT and DESCRIBE: Turtle and N-Triples. By Accept; JSON and Turtle where it leaves the choice.",
         "content": {JSON: {"example": _RESULT}, **{media_type: {} for media_type in (XML, CSV, TSV, TURTLE, N_TRIPLES)}},
     },
-    **problem_responses(400, 403, 404, 406, 413, 415, 429, 503, 504),
+    **problem_responses(400, 403, 404, 406, 413, 415, 422, 429, 500, 503, 504),
 }
 _BODY: Final = {
     "required": True,
@@ -107,7 +107,7 @@ async def post(request: Request, name: Knowledge) -> Response:
 async def _answer(request: Request, name: str, given: Sequence[tuple[str, str]]) -> Response:
     service: Service = request.app.state.service
     active = find_active(service, name)
-    pool = service.sparql.pool(active.digest) if service.sparql is not None else None
+    pool = service.sparql.pool(active) if service.sparql is not None else None
     if service.sparql is None:
         raise ProblemError(404, "this service offers no SPARQL; set sparql.mode: ReadOnly in the InferenceService")
     if pool is None:

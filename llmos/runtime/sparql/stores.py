@@ -24,9 +24,12 @@ from llmos.workload.config import Sparql
 __all__ = ["SparqlStores"]
 
 _LAYOUT: Final = 1
-"""Changed when the same snapshot and prefixes would give other triples."""
+"""Changed when the same snapshot, partitions and prefixes would give other triples."""
 
 _GOLDEN_QUERY: Final = "ASK { ?s ?p ?o }"
+
+_View = tuple[str, tuple[str, ...]]
+"""Version digest and partitions: what a store holds."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,14 +47,14 @@ class SparqlStores:
         self._paths = paths
         self._retire_after_s = retire_after_s
         self._settings = PoolSettings(config.workers, float(config.timeout_seconds), config.maximum_rows)
-        self._pools: dict[str, WorkerPool] = {}
-        self._active: frozenset[str] = frozenset()
-        self._prepared: frozenset[str] = frozenset()
+        self._pools: dict[_View, WorkerPool] = {}
+        self._active: frozenset[_View] = frozenset()
+        self._prepared: frozenset[_View] = frozenset()
         self._retiring: set[asyncio.Task[None]] = set()
 
-    def pool(self, digest: str) -> WorkerPool | None:
+    def pool(self, item: ActiveSnapshot) -> WorkerPool | None:
         """Return the workers for an active snapshot."""
-        return self._pools.get(digest)
+        return self._pools.get(_view(item))
 
     async def prepare(self, snapshots: Sequence[ActiveSnapshot]) -> None:
         """Derive the stores that are not there, start their workers and ask each store once.
@@ -59,14 +62,14 @@ class SparqlStores:
         Raises: TransientError.
         """
         # Told first: these must not be let go as those of an older set while they wait for their golden answer.
-        self._prepared = frozenset(item.digest for item in snapshots)
+        self._prepared = frozenset(map(_view, snapshots))
         for item in snapshots:
-            if item.digest in self._pools:
+            if _view(item) in self._pools:
                 continue
-            store = self._folder(item.digest)
+            store = self._paths.sparql_stores(item.digest) / _key(self._config.prefix_map, item.partitions)
             if not await asyncio.to_thread(store.exists):
                 await self._derive(item, store)
-            self._pools[item.digest] = await self._start(store, item)
+            self._pools[_view(item)] = await self._start(store, item)
 
     async def _start(self, store: Path, item: ActiveSnapshot) -> WorkerPool:
         pool = WorkerPool(store, self._settings)
@@ -83,6 +86,7 @@ class SparqlStores:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "llmos.knowledge.sparql.derive"),
             *("--snapshot", str(self._paths.snapshot(item.digest)), "--into", str(into), "--prefixes", json.dumps(self._config.prefix_map)),
+            *(word for partition in item.partitions for word in ("--partition", partition)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -101,24 +105,21 @@ class SparqlStores:
             )
         _log.info("the SPARQL store of %s has %s triples", item.name, output.decode().strip())
 
-    def _folder(self, digest: str) -> Path:
-        return self._paths.sparql_stores(digest) / _key(self._config.prefix_map)
-
     def activate(self, snapshots: Sequence[ActiveSnapshot]) -> None:
         """Keep the workers of these; those of all others end when no query can be using them any more.
 
         The stores stay as long as their snapshots, so going back to the previous set only starts workers.
         """
-        self._active = frozenset(item.digest for item in snapshots)
-        if any(digest not in self._active for digest in self._pools):
+        self._active = frozenset(map(_view, snapshots))
+        if any(view not in self._active for view in self._pools):
             task = asyncio.create_task(self._retire())
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
 
     async def _retire(self) -> None:
         await asyncio.sleep(self._retire_after_s)
-        for digest in [digest for digest in self._pools if digest not in self._active | self._prepared]:
-            await self._pools.pop(digest).close()
+        for view in [view for view in self._pools if view not in self._active | self._prepared]:
+            await self._pools.pop(view).close()
 
     async def aclose(self) -> None:
         """End every worker."""
@@ -129,6 +130,10 @@ class SparqlStores:
         await asyncio.gather(*(pool.close() for pool in pools.values()))
 
 
-def _key(prefixes: Mapping[str, str]) -> str:
-    """Name what decides a store's content besides its snapshot."""
-    return hashlib.sha256(json.dumps([_LAYOUT, dict(prefixes)], sort_keys=True).encode()).hexdigest()[:12]
+def _view(item: ActiveSnapshot) -> _View:
+    return (item.digest, item.partitions)
+
+
+def _key(prefixes: Mapping[str, str], partitions: Sequence[str]) -> str:
+    """Name what decides a store's content besides its snapshot: whoever may see less has another store."""
+    return hashlib.sha256(json.dumps([_LAYOUT, dict(prefixes), list(partitions)], sort_keys=True).encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ inputs hash must not depend on whether an object was stored before or after a de
 """
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -284,6 +284,34 @@ class Limits(_Part):
     timeout_seconds: int = 10
 
 
+class SparqlPrefix(_Part):
+    """How the CURIEs of one prefix become IRIs."""
+
+    prefix: str
+    iri: str
+
+
+class Sparql(_Part):
+    """Whether and how the knowledge bases can be asked by SPARQL."""
+
+    mode: Literal["ReadOnly", "Off"] = "ReadOnly"
+    timeout_seconds: int = 10
+    maximum_rows: int = 10_000
+    workers: int = 2
+    prefixes: tuple[SparqlPrefix, ...] = ()
+
+
+class ServedKnowledge(Followed):
+    """A knowledge base that is served, and what the service may see of it."""
+
+    partitions: tuple[str, ...] = ()
+
+    def to_json(self) -> Json:
+        """Return it as `Part` does; without partitions there is no such field."""
+        whole = super().to_json()
+        return whole if self.partitions else {name: value for name, value in whole.items() if name != "partitions"}
+
+
 class Sidecar(_Part):
     """The sidecar's own resources."""
 
@@ -295,12 +323,27 @@ class InferenceServiceSpec(Spec):
 
     model: ModelChoice
     precision: str | None = None
-    knowledge: tuple[Followed, ...] = ()
+    knowledge: tuple[ServedKnowledge, ...] = ()
     replicas: int = 1
     autoscaling: Autoscaling | None = None
     grounding: Grounding = Grounding()
     limits: Limits = Limits()
+    sparql: Sparql | None = None
     sidecar: Sidecar = Sidecar()
+
+    @property
+    def offers_sparql(self) -> bool:
+        """Say whether the knowledge bases can be asked by SPARQL."""
+        return self.sparql is not None and self.sparql.mode == "ReadOnly"
+
+    @property
+    def longest_request_s(self) -> int:
+        """After this time every request has its answer."""
+        return max(self.limits.timeout_seconds, self.sparql.timeout_seconds if self.sparql and self.offers_sparql else 0)
+
+    def partitions_of(self, name: str) -> tuple[str, ...]:
+        """Return what may be seen of a knowledge base besides what is everybody's, sorted."""
+        return next((tuple(sorted(item.partitions)) for item in self.knowledge if item.name == name), ())
 
     def references(self) -> tuple[Reference, ...]:
         """Return the model first, then the knowledge bases in the user's order."""

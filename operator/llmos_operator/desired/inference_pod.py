@@ -19,6 +19,8 @@ REPORT_CA_KEY: Final = "report-ca.crt"
 _CONFIG: Final = ["--config", "/etc/llmos/config.yaml"]
 _TRITON_RESOURCES: Final = {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}
 _SIDECAR_RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}}
+_WORKER_MIB: Final = 512
+"""What a SPARQL worker may take; llmos.runtime.sparql.pool ends those that want more."""
 _MODELS: Final = {"name": "models", "mountPath": "/models"}
 _KNOWLEDGE: Final = {"name": "knowledge", "mountPath": "/knowledge"}
 _ACTIVE: Final = {"name": "active", "mountPath": "/etc/llmos/knowledge", "readOnly": True}
@@ -44,7 +46,7 @@ def build_template(owner: ObjectKey, uid: str, spec: InferenceServiceSpec, model
     return {
         "metadata": {"labels": {**workload.labels, **child_labels(owner)}, "annotations": annotations},
         # Long enough for requests in flight: their own limit is at most 300 s, the default 10 s.
-        "spec": {**pod, "terminationGracePeriodSeconds": spec.limits.timeout_seconds + 20},
+        "spec": {**pod, "terminationGracePeriodSeconds": spec.longest_request_s + 20},
     }
 
 
@@ -88,7 +90,7 @@ def _sidecar(spec: InferenceServiceSpec, installation: Installation) -> Json:
         "sidecar",
         installation.settings.images.sidecar,
         ["python", "-m", "llmos.runtime.sidecar", *_CONFIG],
-        resources=merged_resources(_SIDECAR_RESOURCES, spec.sidecar.resources),
+        resources=merged_resources(_sidecar_defaults(spec), spec.sidecar.resources),
         workload=spec.workload,
         installation=installation,
         mounts=[*common_mounts(spec.workload, installation), {**_MODELS, "readOnly": True}, _KNOWLEDGE, _ACTIVE],
@@ -116,6 +118,21 @@ def _volumes(owner: ObjectKey) -> list[Json]:
     ]
 
 
+def _sparql(spec: InferenceServiceSpec) -> Json:
+    """Return the field of the pod's configuration; none where nothing is offered."""
+    if spec.sparql is None or not spec.offers_sparql:
+        return {}
+    return {"sparql": {name: value for name, value in spec.sparql.to_json().items() if name != "mode"}}
+
+
+def _sidecar_defaults(spec: InferenceServiceSpec) -> Json:
+    """Return the sidecar's default resources: its own, and what its SPARQL workers may take."""
+    if spec.sparql is None or not spec.offers_sparql:
+        return _SIDECAR_RESOURCES
+    num_workers = spec.sparql.workers * max(len(spec.knowledge), 1)
+    return {**_SIDECAR_RESOURCES, "limits": {"memory": f"{1024 + num_workers * _WORKER_MIB}Mi"}}
+
+
 def _config(owner: ObjectKey, uid: str, spec: InferenceServiceSpec, model: Source, installation: Installation) -> str:
     document = {
         "apiVersion": "llmos.dev/workload-v1",
@@ -124,6 +141,7 @@ def _config(owner: ObjectKey, uid: str, spec: InferenceServiceSpec, model: Sourc
         "model": {"name": spec.model.name, **model.to_json(), "precision": spec.precision},
         "grounding": spec.grounding.to_json(),
         "limits": spec.limits.to_json(),
+        **_sparql(spec),
         "artifacts": installation.artifacts_config(spec.workload),
         "report": installation.report_config(ca_file=f"{_ACTIVE['mountPath']}/{REPORT_CA_KEY}"),
         "scratch": "/scratch",

@@ -35,9 +35,13 @@ class ServiceInputs:
     """With autoscaling: what the Deployment has now, to be applied until the autoscaler owns the field; None once it does."""
 
 
-def active_knowledge(knowledge: tuple[tuple[str, Source], ...]) -> str:
-    """Return the document that says which snapshots are active."""
-    return json.dumps({"knowledge": [{"name": name, **source.to_json()} for name, source in knowledge]})
+def active_knowledge(knowledge: tuple[tuple[str, Source], ...], spec: InferenceServiceSpec) -> str:
+    """Return the document that says which snapshots are active, and what of them may be seen."""
+    items = []
+    for name, source in knowledge:
+        partitions = spec.partitions_of(name)
+        items.append({"name": name, **source.to_json(), **({"partitions": partitions} if partitions else {})})
+    return json.dumps({"knowledge": items})
 
 
 def build_children(inputs: ServiceInputs, installation: Installation) -> tuple[Json, ...]:
@@ -64,7 +68,7 @@ def _child(inputs: ServiceInputs, kind: str, name: str | None = None, **fields: 
 
 
 def _config_map(inputs: ServiceInputs, installation: Installation) -> Json:
-    data = {ACTIVE_KEY: active_knowledge(inputs.knowledge)}
+    data = {ACTIVE_KEY: active_knowledge(inputs.knowledge, inputs.spec)}
     if installation.has_reports:
         data[REPORT_CA_KEY] = installation.report_ca or ""
     return _child(inputs, "ConfigMap", knowledge_name(inputs.owner.name), data=data)

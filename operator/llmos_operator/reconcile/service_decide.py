@@ -97,11 +97,11 @@ def _nudges(observed: ServiceObserved, actions: tuple[Action, ...]) -> list[Acti
 
     All pods when the ConfigMap changes in this very pass; later only those that report something else (we may have died in between).
     """
-    digests = observed.wanted_digests()
-    mark = knowledge_mark(digests)
+    views = observed.wanted_views()
+    mark = knowledge_mark(views)
     config_map = knowledge_name(observed.subject.key.name)
     switches = any(isinstance(action, Apply) and action.body["metadata"]["name"] == config_map for action in actions)
-    pods = [pod for pod in observed.pods if not pod["metadata"].get("deletionTimestamp")] if switches else observed.pods_without(digests)
+    pods = [pod for pod in observed.pods if not pod["metadata"].get("deletionTimestamp")] if switches else observed.pods_without(views)
     body = {"metadata": {"annotations": {KNOWLEDGE_ANNOTATION: mark}}}
     return [Patch(ObjectKey.of(pod), body) for pod in pods if pod_mark(pod) != mark]
 

@@ -14,7 +14,7 @@ from llmos_operator.reconcile.choose import Chosen
 from llmos_operator.reconcile.resolve import Resolved
 from llmos_operator.reconcile.subject import Subject
 from llmos_operator.status import Reason, Trouble, Verdict
-from llmos_operator.status.rollout import active_digests, is_pod_ready
+from llmos_operator.status.rollout import active_views, is_pod_ready, view_mark
 
 __all__ = ["ServiceObserved", "knowledge_mark", "pod_mark"]
 
@@ -104,9 +104,13 @@ class ServiceObserved:
         """Return name → digest of the snapshots that should be active."""
         return {item.reference.name: item.source.digest for item in self.resolved[1:] if item.source}
 
-    def pods_without(self, digests: Mapping[str, str]) -> list[Json]:
-        """Return the ready pods that have reported something else than these digests."""
-        return [pod for pod in self.ready_pods() if self.reported(pod) not in (None, digests)]
+    def wanted_views(self) -> dict[str, str]:
+        """Return name → digest and partitions, as pods report them: whoever may see less than before has switched, too."""
+        return {name: view_mark(digest, self.spec.partitions_of(name)) for name, digest in self.wanted_digests().items()}
+
+    def pods_without(self, views: Mapping[str, str]) -> list[Json]:
+        """Return the ready pods that have reported something else than these snapshots and partitions."""
+        return [pod for pod in self.ready_pods() if self.reported(pod) not in (None, views)]
 
     def unreported_pods(self) -> list[Json]:
         """Return the ready pods nothing is known about."""
@@ -118,12 +122,12 @@ class ServiceObserved:
 
     def reported(self, pod: Json) -> dict[str, str] | None:
         """Return what a pod reported."""
-        return active_digests(self.reports.get(pod["metadata"]["name"]))
+        return active_views(self.reports.get(pod["metadata"]["name"]))
 
 
-def knowledge_mark(digests: Mapping[str, str]) -> str:
-    """Return the annotation value that makes the kubelet sync a pod; it changes exactly when the digests do."""
-    return ",".join(f"{name}={digest}" for name, digest in digests.items())
+def knowledge_mark(views: Mapping[str, str]) -> str:
+    """Return the annotation value that makes the kubelet sync a pod; it changes exactly when the digests or partitions do."""
+    return ",".join(f"{name}={view}" for name, view in views.items())
 
 
 def pod_mark(pod: Json) -> str:

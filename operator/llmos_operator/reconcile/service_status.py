@@ -71,7 +71,7 @@ def _snapshots(observed: ServiceObserved) -> tuple[Condition | None, Any]:
     if not wanted:
         return Condition("SnapshotActive", "True", Reason.Active, "no knowledge base is asked for"), listed or None
     says_active = bool(current and current["status"] == "True") and before.get("knowledge") == listed
-    ready, others, unknown = observed.ready_pods(), observed.pods_without(wanted), observed.unreported_pods()
+    ready, others, unknown = observed.ready_pods(), observed.pods_without(observed.wanted_views()), observed.unreported_pods()
     if not others and (says_active or (ready and not unknown)):
         return Condition("SnapshotActive", "True", Reason.Active, "every ready pod answers with the snapshots of status.knowledge"), listed
     if not before.get("knowledge"):

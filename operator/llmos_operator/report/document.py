@@ -32,6 +32,7 @@ class ActiveSnapshot(_Part):
 
     name: str = Field(max_length=63)
     digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    partitions: tuple[Annotated[str, Field(max_length=63)], ...] = Field(default=(), max_length=32)
 
 
 class Active(_Part):

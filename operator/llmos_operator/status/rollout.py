@@ -4,7 +4,7 @@ Pure. Ready is asked by the pod itself: its readiness probe passes only after a 
 what the Deployment counts. Must not: count pods for Ready.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llmos_operator.names import Json
@@ -12,7 +12,7 @@ from llmos_operator.status.reasons import Reason
 from llmos_operator.status.troubles import Trouble, creation_reason, pod_trouble
 from llmos_operator.status.verdict import Verdict
 
-__all__ = ["active_digests", "is_pod_ready", "is_settled", "newest_pods", "rollout_verdict"]
+__all__ = ["active_views", "is_pod_ready", "is_settled", "newest_pods", "rollout_verdict", "view_mark"]
 
 
 def is_settled(deployment: Json) -> bool:
@@ -87,8 +87,14 @@ def is_pod_ready(pod: Json) -> bool:
     return ready and not pod["metadata"].get("deletionTimestamp")
 
 
-def active_digests(report: Json | None) -> dict[str, str] | None:
-    """Return name → digest of the snapshots a pod reported, or None if it has not reported."""
+def active_views(report: Json | None) -> dict[str, str] | None:
+    """Return name → digest and partitions of the snapshots a pod reported, or None if it has not reported."""
     if report is None:
         return None
-    return {str(item["name"]): str(item["digest"]) for item in report.get("knowledge", [])}
+    items = report.get("knowledge", [])
+    return {str(item["name"]): view_mark(str(item["digest"]), item.get("partitions", ())) for item in items}
+
+
+def view_mark(digest: str, partitions: Iterable[str]) -> str:
+    """Return a snapshot, and what may be seen of it, as one word."""
+    return "+".join((digest, *sorted(partitions)))

@@ -9,6 +9,7 @@ from world import settings
 from llmos_operator.api import InferenceServiceSpec, parse_spec
 from llmos_operator.api.v1alpha1 import Resources
 from llmos_operator.desired import Installation, ServiceInputs, Source, build_children
+from llmos_operator.desired.inference_service import active_knowledge
 from llmos_operator.desired.pod import merged_resources
 from llmos_operator.names import ObjectKey, job_name
 
@@ -94,3 +95,26 @@ def test_a_cache_is_mounted_where_registry_blobs_are_fetched_and_the_pod_is_told
     config = json.loads(with_cache["metadata"]["annotations"]["llmos.dev/config"])
     assert config["artifacts"]["cache"] == {"folder": "/cache", "sizeBytes": 1 << 30}
     assert "cache" not in json.dumps(children({})["Deployment"]["spec"]["template"])
+
+
+def test_sparql_reaches_the_pod_only_where_it_is_offered_and_its_workers_have_memory() -> None:
+    def pod(spec: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], int]:
+        template = children(spec)["Deployment"]["spec"]["template"]
+        config = json.loads(template["metadata"]["annotations"]["llmos.dev/config"])
+        limits = template["spec"]["containers"][1]["resources"]["limits"]
+        return config, limits, template["spec"]["terminationGracePeriodSeconds"]
+
+    without = pod({})
+    assert "sparql" not in without[0]
+    assert pod({"sparql": {"mode": "Off", "timeoutSeconds": 60}}) == without
+    config, limits, grace_s = pod({"sparql": {"timeoutSeconds": 30, "prefixes": [{"prefix": "HP", "iri": "http://x/"}]}})
+    assert config["sparql"] == {"timeoutSeconds": 30, "maximumRows": 10000, "workers": 2, "prefixes": [{"prefix": "HP", "iri": "http://x/"}]}
+    assert (limits, grace_s) == ({"memory": "2048Mi"}, 50)
+
+
+def test_partitions_stand_beside_the_digest_sorted_and_only_where_they_are_asked_for() -> None:
+    spec = {"model": {"name": "m"}, "knowledge": [{"name": "hpo", "partitions": ["ward", "staff"]}, {"name": "icd"}]}
+    parsed = parse_spec("InferenceService", spec)
+    assert isinstance(parsed, InferenceServiceSpec)
+    found = json.loads(active_knowledge((("hpo", Source("r/hpo", DIGEST)), ("icd", Source("r/icd", DIGEST))), parsed))["knowledge"]
+    assert [item.get("partitions") for item in found] == [["staff", "ward"], None]

@@ -7,7 +7,7 @@ import pytest
 
 from llmos.runtime import knowledge_routes
 from llmos.runtime.app import Service, create_app
-from llmos.runtime.knowledge_documents import EntityResponse, LinkResponse, NeighbourhoodResponse, PathResponse
+from llmos.runtime.knowledge_documents import EntityResponse, LinkResponse, NeighbourhoodResponse, PathResponse, SearchResponse
 from llmos.runtime.reads import MAXIMUM_READS, Reads, TooManyReads
 from tests.unit.runtime.conftest import QUESTION, Pod, eventually, http_client
 
@@ -56,6 +56,18 @@ async def test_a_neighbourhood_and_a_path_are_walked(service: Service):
     assert [item["id"] for item in classes["nodes"]] == ["HP:0001252", "HP:0000118"]
 
 
+async def test_entities_are_found_by_the_beginning_of_a_name(service: Service):
+    async with http_client(service) as client:
+        found = (await client.get(f"{HPO}/search", params={"text": "LARGE He"})).json()
+        muscle = (await client.get(f"{HPO}/search", params={"text": "muscle", "limit": 1})).json()
+        none = (await client.get(f"{HPO}/search", params={"text": "zebra"})).json()
+    SearchResponse.model_validate(found)
+    macrocephaly = {"id": "HP:0000256", "kind": "Term", "name": "Macrocephaly", "matched": "large head"}
+    assert found["entities"] == [macrocephaly]
+    assert [item["matched"] for item in muscle["entities"]] == ["muscle weakness"]
+    assert none["entities"] == []
+
+
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
@@ -68,6 +80,8 @@ async def test_a_neighbourhood_and_a_path_are_walked(service: Service):
         (f"{HPO}/neighbourhood?id=HP:0001250&depth=4", 422, "query.depth: Input should be less than or equal to 3"),
         (f"{HPO}/neighbourhood?id=HP:0001250&limit=501", 422, "query.limit: Input should be less than or equal to 500"),
         (f"{HPO}/neighbourhood?id=HP:0001250&predicate=secret", 422, "query.predicate: no fact of this knowledge base has one of them"),
+        (f"{HPO}/search", 422, "query.text: it is missing"),
+        (f"{HPO}/search?text=secret&limit=101", 422, "query.limit: Input should be less than or equal to 100"),
         (f"{HPO}/path?from=OMIM:1", 422, "query.to: it is missing"),
         (f"{HPO}/path?from=OMIM:1&to=HP:secret", 404, "the knowledge base hpo has no such entity"),
         (f"{HPO}/path?from=OMIM:1&to=OMIM:2&maximumLength=9", 422, "query.maximumLength: Input should be less than or equal to 8"),
@@ -122,7 +136,7 @@ async def test_reads_that_hang_are_answered_in_time_and_counted_until_they_end(s
 
 async def test_the_endpoints_are_described_with_examples_and_their_problems(service: Service):
     document = create_app(service).openapi()
-    for path, method in (("entities/{id}", "get"), ("neighbourhood", "get"), ("path", "get"), ("link", "post")):
+    for path, method in (("entities/{id}", "get"), ("neighbourhood", "get"), ("path", "get"), ("search", "get"), ("link", "post")):
         operation = document["paths"][f"/v1/knowledge/{{name}}/{path}"][method]
         assert {"404", "422", "429", "503"} <= set(operation["responses"])
         for parameter in operation["parameters"]:

@@ -82,7 +82,7 @@ async def test_what_is_not_answered_is_an_error_with_a_sentence(asking: Service)
             assert response.json()["type"] == f"urn:llmos:problem:{kind}"
             assert response.json()["detail"].startswith(words)
             assert "secret" not in response.text
-        asking.sparql.pool(asking.knowledge.current[0].digest)._settings = PoolSettings(1, 0.2, 20)
+        asking.sparql.pool(asking.knowledge.current[0])._settings = PoolSettings(1, 0.2, 20)
         late = await client.post(PATH, content=HEAVY, headers=RAW)
         assert (late.status_code, late.json()["type"]) == (504, "urn:llmos:problem:timeout")
         assert late.json()["detail"] == "the query had no answer within 0.2 seconds; ask for less, or raise sparql.timeoutSeconds"
@@ -97,7 +97,7 @@ async def test_where_sparql_is_not_asked_for_there_is_none_and_no_process(servic
 
 
 async def test_a_new_snapshot_brings_its_store_the_old_workers_end_and_one_without_a_store_does_not_take_over(pod: Pod, asking: Service):
-    first = asking.knowledge.current[0].digest
+    first = asking.knowledge.current[0]
     old = asking.sparql.pool(first)
     asking.sparql._retire_after_s = 0.0
     second = pod.push_knowledge(OBO.replace("name: Macrocephaly", "name: Big skull"))
@@ -119,7 +119,7 @@ async def test_a_new_snapshot_brings_its_store_the_old_workers_end_and_one_witho
 
 async def test_a_client_that_goes_away_frees_its_worker(asking: Service, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("llmos.runtime.sparql.routes._DISCONNECT_CHECK_S", 0.02)
-    pool = asking.sparql.pool(asking.knowledge.current[0].digest)
+    pool = asking.sparql.pool(asking.knowledge.current[0])
     body = {"type": "http.request", "body": b"", "more_body": False}
     messages = iter([body, {"type": "http.disconnect"}, {"type": "http.disconnect"}])
     sent: list[dict] = []
