@@ -9,9 +9,8 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from llmos.errors import ConfigError, TransientError
 from llmos.knowledge import Snapshot
-from llmos.knowledge.graph import describe_entity, find_neighbourhood, find_path, search_names, unknown_predicates
+from llmos.knowledge.graph import TooGeneral, describe_entity, find_neighbourhood, find_path, search_names, unknown_predicates
 from llmos.knowledge.graph.neighbourhood import MAXIMUM_DEPTH, MAXIMUM_NODES
 from llmos.knowledge.graph.path import MAXIMUM_LENGTH
 from llmos.knowledge.graph.search import MAXIMUM_HITS
@@ -185,15 +184,11 @@ async def _read(service: Service, read: Callable[[IsLate], Result]) -> Result:
     try:
         return await service.reads.run(read, timeout_s=timeout_s)
     except TooManyReads as error:
-        raise ProblemError(429, f"{error.message}; ask again", headers={"Retry-After": "1"}) from error
+        raise ProblemError(429, f"{error}; ask again", headers={"Retry-After": "1"}) from error
     except TimeoutError as error:
         raise ProblemError(504, late) from error
-    except ConfigError as error:
-        raise ProblemError(422, error.message) from error
-    except TransientError as error:
-        if error.reason == "DeadlineExceeded":
-            raise ProblemError(504, late) from error
-        raise
+    except TooGeneral as error:
+        raise ProblemError(422, str(error)) from error
 
 
 def _refuse_unknown(snapshot: Snapshot, predicates: Sequence[str]) -> None:

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from llmos.errors import TransientError
-
 __all__ = ["MAXIMUM_READS", "Reads", "TooManyReads"]
 
 MAXIMUM_READS: Final = 16
@@ -22,14 +20,11 @@ _THREADS: Final = 2
 Result = TypeVar("Result")
 
 
-class TooManyReads(TransientError):
+class TooManyReads(Exception):
     """As many reads as may wait are waiting."""
 
     def __init__(self) -> None:
-        super().__init__(f"{MAXIMUM_READS} reads of knowledge bases are being answered", reason="TooManyRequests")
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (TooManyReads, ())
+        super().__init__(f"{MAXIMUM_READS} reads of knowledge bases are being answered")
 
 
 class Reads:

@@ -7,7 +7,7 @@ from llmos.knowledge.graph.edges import Edge, Node, unknown_predicates
 from llmos.knowledge.graph.entity import EntityDescription, EntityName, describe_entity
 from llmos.knowledge.graph.neighbourhood import Neighbourhood, find_neighbourhood
 from llmos.knowledge.graph.path import PathSearch, find_path
-from llmos.knowledge.graph.search import Hit, search_names
+from llmos.knowledge.graph.search import Hit, TooGeneral, search_names
 
 __all__ = [
     "Edge",
@@ -17,6 +17,7 @@ __all__ = [
     "Neighbourhood",
     "Node",
     "PathSearch",
+    "TooGeneral",
     "describe_entity",
     "find_neighbourhood",
     "find_path",

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from llmos.errors import TransientError
 from llmos.knowledge.graph.edges import Edge, Link, Node, edges_of, find_number, nodes_of, predicate_numbers
 from llmos.knowledge.snapshot import Snapshot
 
@@ -40,7 +39,7 @@ def find_neighbourhood(
         predicates: only facts with these are followed; empty: all.
         is_late: asked before each entity; whether the time is up.
 
-    Raises: TransientError (DeadlineExceeded) when it is.
+    Raises: TimeoutError when it is.
     """
     assert 1 <= depth <= MAXIMUM_DEPTH
     assert 1 <= maximum_nodes <= MAXIMUM_NODES
@@ -54,7 +53,7 @@ def find_neighbourhood(
         if distances[number] == depth or (is_truncated and len(links) >= maximum_edges):
             break
         if is_late():
-            raise TransientError(f"the neighbourhood of {id} was not found in time", reason="DeadlineExceeded")
+            raise TimeoutError("the neighbourhood was not found in time")
         around = edges_of(snapshot, number, names, limit=maximum_nodes + 1)
         is_truncated |= len(around) > maximum_nodes
         for link in around[:maximum_nodes]:

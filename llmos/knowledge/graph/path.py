@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from llmos.errors import TransientError
 from llmos.knowledge.graph.edges import Edge, Link, Node, find_number, links_from, nodes_of, predicate_numbers
 from llmos.knowledge.snapshot import Snapshot
 
@@ -62,11 +61,11 @@ class _Search:
     num_facts_read: int = 0
 
     def open_level(self, side: _Side) -> None:
-        """Reach everything one step farther; raises _TooMany, TransientError."""
+        """Reach everything one step farther; raises _TooMany, TimeoutError."""
         found: dict[int, tuple[int, Link]] = {}
         for batch in _batches(side.frontier):
             if self.is_late():
-                raise TransientError("the path was not found in time", reason="DeadlineExceeded")
+                raise TimeoutError("the path was not found in time")
             limit = self.maximum_facts_read - self.num_facts_read
             rows = links_from(self.snapshot, batch, self.names, limit=limit + 1)
             self.num_facts_read += len(rows)
@@ -109,7 +108,7 @@ def find_path(
         maximum_facts_read: bound on the work.
         is_late: asked every few dozen entities; whether the time is up.
 
-    Raises: TransientError (DeadlineExceeded) when it is.
+    Raises: TimeoutError when it is.
     """
     assert 1 <= maximum_length <= MAXIMUM_LENGTH
     first, last = find_number(snapshot, start), find_number(snapshot, end)

@@ -8,17 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from llmos.errors import ConfigError, TransientError
 from llmos.knowledge.graph.edges import Node, nodes_of
 from llmos.knowledge.linking.normalise import keys
 from llmos.knowledge.snapshot import Snapshot
 
-__all__ = ["MAXIMUM_HITS", "MAXIMUM_NAMES_FOUND", "Hit", "search_names"]
+__all__ = ["MAXIMUM_HITS", "MAXIMUM_NAMES_FOUND", "Hit", "TooGeneral", "search_names"]
 
 MAXIMUM_HITS: Final = 100
 MAXIMUM_NAMES_FOUND: Final = 10_000
 
 _LOOKS_AT_CLOCK: Final = 256
+
+
+class TooGeneral(ValueError):
+    """More names begin so than are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ def search_names(snapshot: Snapshot, text: str, *, limit: int, is_late: Callable
         text: the beginning of a name, compared as names in text are: case, width and punctuation do not matter.
         is_late: asked every few hundred names; whether the time is up.
 
-    Raises: ConfigError (QueryTooGeneral) if more than ten thousand names begin so; TransientError (DeadlineExceeded).
+    Raises: TooGeneral if more than ten thousand names begin so; TimeoutError.
     """
     assert 1 <= limit <= MAXIMUM_HITS
     tokens = keys(text)
@@ -46,11 +49,11 @@ def search_names(snapshot: Snapshot, text: str, *, limit: int, is_late: Callable
     found: list[tuple[int, int, Sequence[str], int]] = []
     for index, (name, number, is_seen) in enumerate(snapshot.names_beginning(tokens)):
         if index % _LOOKS_AT_CLOCK == 0 and is_late():
-            raise TransientError("the names were not found in time", reason="DeadlineExceeded")
+            raise TimeoutError("the names were not found in time")
         if not is_seen:
             continue
         if len(found) == MAXIMUM_NAMES_FOUND:
-            raise ConfigError(f"more than {MAXIMUM_NAMES_FOUND} names begin so; write more of the name", reason="QueryTooGeneral")
+            raise TooGeneral(f"more than {MAXIMUM_NAMES_FOUND} names begin so; write more of the name")
         found.append((len(name), sum(map(len, name)), name, number))
     hits: dict[int, str] = {}
     for _, _, name, number in sorted(found):

@@ -72,12 +72,6 @@ class Linker:
         for key in self._trie.iterkeys(prefix):
             yield tuple(key.decode().split(TOKEN_END)[:-1]), self._trie.key_id(key)
 
-    def beginning(self, tokens: Sequence[str]) -> Iterator[tuple[Sequence[str], int]]:
-        """Yield (tokens, number) of every key that begins with these tokens, the last of which may be cut; in no order."""
-        prefix = _END.join(token.encode() for token in tokens)
-        for key in self._trie.iterkeys(prefix):
-            yield tuple(key.decode().split(TOKEN_END)[:-1]), self._trie.key_id(key)
-
     def find(
         self, text: str, *, is_seen: Callable[[int], bool] | None = None, may_be_name: Callable[[int, int], bool] | None = None
     ) -> list[Match]:

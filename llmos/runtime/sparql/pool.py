@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from llmos.errors import LlmosError, TransientError
+from llmos.errors import TransientError
 from llmos.runtime.sparql.frames import pack, read_frame_async
 
 __all__ = [
@@ -40,15 +40,15 @@ _RESPAWN_S: Final = (0.0, 0.5, 2.0, 10.0)
 _log = logging.getLogger(__name__)
 
 
-class QueryTimeout(LlmosError):
+class QueryTimeout(Exception):
     """The query took longer than it may, and was killed."""
 
 
-class QueueFull(LlmosError):
+class QueueFull(Exception):
     """As many queries as may wait are waiting."""
 
 
-class QueryDied(LlmosError):
+class QueryDied(Exception):
     """The worker ended under the query, most likely for want of memory."""
 
 
@@ -119,8 +119,7 @@ class WorkerPool:
                 raise self._too_late() from None
             if isinstance(error, asyncio.IncompleteReadError | ConnectionError | ValueError):
                 raise QueryDied(
-                    f"the query needed more than the {WORKER_MEMORY_BYTES >> 20} MiB of memory it may have, and was ended; ask for less",
-                    reason="QueryFailed",
+                    f"the query needed more than the {WORKER_MEMORY_BYTES >> 20} MiB of memory it may have, and was ended; ask for less"
                 ) from None
             raise
         self._idle.put_nowait(process)
@@ -129,7 +128,7 @@ class WorkerPool:
     async def _take(self, end: float) -> asyncio.subprocess.Process:
         maximum = self._settings.workers * QUEUED_PER_WORKER
         if self._idle.empty() and self.num_waiting >= maximum:
-            raise QueueFull(f"{maximum} queries are waiting", reason="TooManyRequests")
+            raise QueueFull(f"{maximum} queries are waiting")
         self.num_waiting += 1
         try:
             async with asyncio.timeout(max(end - self._clock(), 0)):
@@ -142,7 +141,7 @@ class WorkerPool:
             self.num_waiting -= 1
 
     def _too_late(self) -> QueryTimeout:
-        return QueryTimeout(f"the query had no answer within {self._settings.timeout_s:g} seconds", reason="DeadlineExceeded")
+        return QueryTimeout(f"the query had no answer within {self._settings.timeout_s:g} seconds")
 
     def _replace(self, process: asyncio.subprocess.Process) -> None:
         self.num_killed += 1

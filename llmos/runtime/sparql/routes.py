@@ -126,13 +126,13 @@ async def _answer(request: Request, name: str, given: Sequence[tuple[str, str]])
         raise ProblemError(503, "the client closed the connection") from error
     except QueueFull as error:
         outcome = "Refused"
-        raise ProblemError(429, f"{error.message}; ask again", headers={"Retry-After": "1"}) from error
+        raise ProblemError(429, f"{error}; ask again", headers={"Retry-After": "1"}) from error
     except QueryTimeout as error:
         outcome = "Timeout"
-        raise ProblemError(504, f"{error.message}; ask for less, or raise sparql.timeoutSeconds") from error
+        raise ProblemError(504, f"{error}; ask for less, or raise sparql.timeoutSeconds") from error
     except QueryDied as error:
         outcome = "Died"
-        raise ProblemError(413, error.message, kind="query-too-expensive") from error
+        raise ProblemError(413, str(error), kind="query-too-expensive") from error
     finally:
         service.metrics.sparql_queries.labels(outcome).inc()
         service.metrics.sparql_s.observe(time.perf_counter() - started)

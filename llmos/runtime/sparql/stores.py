@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from llmos.errors import LlmosError, TransientError
+from llmos.errors import TransientError
 from llmos.knowledge.sparql.media_types import JSON
 from llmos.runtime.assets import PodPaths
 from llmos.runtime.pipeline import ActiveSnapshot
-from llmos.runtime.sparql.pool import PoolSettings, WorkerPool
+from llmos.runtime.sparql.pool import PoolSettings, QueryDied, QueryTimeout, WorkerPool
 from llmos.workload.config import Sparql
 
 __all__ = ["SparqlStores"]
@@ -76,9 +76,9 @@ class SparqlStores:
         await pool.start()
         try:
             await pool.run(_GOLDEN_QUERY, [JSON])
-        except LlmosError as error:
+        except (QueryTimeout, QueryDied) as error:
             await pool.close()
-            raise TransientError(f"the SPARQL store of {item.name} does not answer: {error.message}", reason="MountFailed") from error
+            raise TransientError(f"the SPARQL store of {item.name} does not answer: {error}", reason="MountFailed") from error
         return pool
 
     async def _derive(self, item: ActiveSnapshot, into: Path) -> None:

@@ -108,7 +108,12 @@ def test_sparql_reaches_the_pod_only_where_it_is_offered_and_its_workers_have_me
     assert "sparql" not in without[0]
     assert pod({"sparql": {"mode": "Off", "timeoutSeconds": 60}}) == without
     config, limits, grace_s = pod({"sparql": {"timeoutSeconds": 30, "prefixes": [{"prefix": "HP", "iri": "http://x/"}]}})
-    assert config["sparql"] == {"timeoutSeconds": 30, "maximumRows": 10000, "workers": 2, "prefixes": [{"prefix": "HP", "iri": "http://x/"}]}
+    assert config["sparql"] == {
+        "timeoutSeconds": 30,
+        "maximumRows": 10000,
+        "workers": 2,
+        "prefixes": [{"prefix": "HP", "iri": "http://x/"}],
+    }
     assert (limits, grace_s) == ({"memory": "2048Mi"}, 50)
 
 

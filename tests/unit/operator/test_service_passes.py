@@ -130,6 +130,22 @@ async def test_a_switch_that_was_interrupted_is_finished_when_a_pod_reports_the_
     assert "llmos.dev/knowledge-digests" in world.cluster.objects[pod]["metadata"]["annotations"]
 
 
+async def test_other_partitions_of_the_same_snapshot_are_a_switch_without_a_rollout(world: World) -> None:
+    spec = {**PHENOTYPE, "knowledge": [{"name": "hpo", "partitions": ["ward", "staff"]}]}
+    key = await serve(world)
+    template = world.cluster.objects[DEPLOYMENT]["spec"]["template"]
+    world.cluster.change(key, spec=spec)
+    await world.settle(key)
+    assert world.cluster.objects[DEPLOYMENT]["spec"]["template"] == template
+    pod = world.cluster.objects[ObjectKey("Pod", "demo", "pod-1")]
+    assert pod["metadata"]["annotations"]["llmos.dev/knowledge-digests"] == f"hpo={hpo_digest(world)}+staff+ward"
+    assert world.condition(key, "SnapshotActive") == ("False", "Switching")
+    active = {"knowledge": [{"name": "hpo", "digest": hpo_digest(world), "partitions": ["staff", "ward"]}], "model": ""}
+    world.reports.put_active(key, world.cluster.objects[key]["metadata"]["uid"], "pod-1", active)
+    await world.settle(key)
+    assert world.condition(key, "SnapshotActive") == ("True", "Active")
+
+
 async def test_a_snapshot_is_active_only_when_all_ready_pods_say_so(world: World) -> None:
     key = await serve(world)
     world.add_pod(world.cluster.objects[DEPLOYMENT], "pod-2", ready=True, phase="Running")

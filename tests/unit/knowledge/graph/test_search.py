@@ -2,9 +2,8 @@
 
 import pytest
 
-from llmos.errors import ConfigError, TransientError
 from llmos.knowledge import Snapshot
-from llmos.knowledge.graph import search, search_names
+from llmos.knowledge.graph import TooGeneral, search, search_names
 from tests.unit.knowledge.graph.conftest import Graph
 
 
@@ -37,10 +36,10 @@ def test_what_begins_too_many_names_is_refused(graph: Graph, monkeypatch: pytest
     assert len(found(snapshot, "thing", limit=100)) == 30
     assert [name for _, name in found(snapshot, "thing", limit=2)] == ["thing 1", "thing 2"]
     monkeypatch.setattr(search, "MAXIMUM_NAMES_FOUND", 29)
-    with pytest.raises(ConfigError, match="more than 29 names begin so; write more of the name"):
+    with pytest.raises(TooGeneral, match="more than 29 names begin so; write more of the name"):
         found(snapshot, "thing")
 
 
 def test_a_search_stops_when_its_time_is_up(snapshot: Snapshot):
-    with pytest.raises(TransientError):
+    with pytest.raises(TimeoutError):
         search_names(snapshot, "seizure", limit=1, is_late=lambda: True)
