@@ -167,8 +167,7 @@ def _observe(metrics: Metrics, answer: Answer) -> None:
     timings = answer.timings
     for stage, seconds in (("link", timings.link_s), ("facts", timings.facts_s), ("model", timings.model_s), ("total", timings.total_s)):
         metrics.stage_s.labels(stage).observe(seconds)
-    for item in answer.mentions:
-        metrics.entities.labels(item.knowledge).inc()
+    metrics.observe_linking(answer)
 
 
 def _describe_problems(app: FastAPI) -> None:

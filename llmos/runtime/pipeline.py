@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from llmos.errors import PermanentError
 from llmos.knowledge import Fact, Mention, Snapshot, Status
+from llmos.knowledge.linking.normalise import keys
 from llmos.runtime.assets import Label, ModelAssets
 from llmos.runtime.model_server import ModelServer
 
@@ -115,6 +116,9 @@ class Answer:
     is_text_truncated: bool
     """The model read only the beginning of the text; entities and facts are of all of it."""
 
+    num_words: int
+    """Of the text, as linking counts them: in Chinese each character is one."""
+
     knowledge: Sequence[ActiveSnapshot]
     timings: Timings
 
@@ -126,6 +130,7 @@ class _Grounding:
     mentions: Sequence[LinkedMention]
     facts: Sequence[GroundedFact]
     are_facts_truncated: bool
+    num_words: int
     link_s: float
     facts_s: float
 
@@ -170,6 +175,7 @@ class Pipeline:
             facts=grounding.facts,
             are_facts_truncated=grounding.are_facts_truncated,
             is_text_truncated=is_text_truncated,
+            num_words=grounding.num_words,
             knowledge=tuple(knowledge),
             timings=Timings(grounding.link_s, grounding.facts_s, ended - grounded, ended - started),
         )
@@ -182,7 +188,7 @@ class Pipeline:
         # What the text denies, fears or says of somebody else is no ground for an answer.
         present = [item for item in mentions if item.mention.status is Status.Present]
         facts, are_truncated = self._facts(present, knowledge)
-        return _Grounding(mentions, facts, are_truncated, linked - started, time.perf_counter() - linked)
+        return _Grounding(mentions, facts, are_truncated, len(keys(text)), linked - started, time.perf_counter() - linked)
 
     def _facts(self, mentions: Sequence[LinkedMention], knowledge: Sequence[ActiveSnapshot]) -> tuple[list[GroundedFact], bool]:
         """Collect each entity's facts once, and each fact once: two entities of a text often stand in the same one.

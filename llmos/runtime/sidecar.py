@@ -68,10 +68,7 @@ def build_service(config: InferenceConfig, paths: PodPaths, server: ModelServer,
         readiness.mark(active)
         if stores is not None:
             stores.activate(active)
-        metrics.switches.inc()
-        metrics.active.clear()
-        for item in active:
-            metrics.active.labels(item.name, item.digest).set(1)
+        metrics.observe_switch(active)
         reporter.active(pod=pod, model=config.model.digest, knowledge=build_knowledge([item.key for item in active]))
 
     async def verify(candidates: Sequence[ActiveSnapshot]) -> None:
