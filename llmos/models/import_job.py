@@ -42,7 +42,7 @@ def import_model(config: JobConfig, reporter: Reporter) -> Result:
         if spec.task.is_generative:
             from llmos.models.generation.job import import_generator
 
-            exports = import_generator(config, spec, registry, reporter, folder=folder, weights=weights)
+            exports = import_generator(config, spec, registry, reporter, folder=folder, weights=weights, evaluated=evaluated)
         else:
             from llmos.models.exporting import export_precisions
 

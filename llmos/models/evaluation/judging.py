@@ -3,7 +3,7 @@
 Must not: decide by itself; `gate` does. What is refused here is in no version, so nothing can serve it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,9 @@ class Judge:
         self._scratch = scratch
         self._measured: list[Measured] = []
 
-    def hold(self, precision: str, answering: Answering, *, latency_ms: float | None) -> Measured:
-        """Measure and judge one export, and remember it."""
-        measured = self._evaluator.measure(precision, answering, latency_ms=latency_ms)
+    def hold(self, precision: str, answering: Answering, *, latency: Callable[[], float | None]) -> Measured:
+        """Measure and judge one export, and remember it; the arguments are those of `Evaluator.measure`."""
+        measured = self._evaluator.measure(precision, answering, latency=latency)
         self._measured.append(measured)
         return measured
 
@@ -128,7 +128,7 @@ class NetworkJudge(Judge):
         is_batched = "max_batch_size: 0\n" not in (folder / "config.pbtxt").read_text(encoding="utf-8")
         latency = next((float(measurements[name]) for name in _LATENCIES if name in measurements), None)
         answering = self._exams.answering(lambda inputs: session.run(None, dict(inputs))[0], is_batched=is_batched)
-        return self.hold(precision, answering, latency_ms=latency)
+        return self.hold(precision, answering, latency=lambda: latency)
 
 
 def _reason(measured: Measured) -> str:

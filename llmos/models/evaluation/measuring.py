@@ -80,18 +80,18 @@ class Evaluator:
         values = {key: value for metric in self.metrics for key, value in metric.measure(self.source).to_document(metric.key).items()}
         return {**self.evaluated.describe(), "metric": self.metric.name, "source": values}
 
-    def measure(self, precision: str, answering: Answering, *, latency_ms: float | None) -> Measured:
+    def measure(self, precision: str, answering: Answering, *, latency: Callable[[], float | None]) -> Measured:
         """Measure one export.
 
         Args:
             answering: asks the export.
-            latency_ms: of one item alone, 95th percentile.
+            latency: asked afterwards for the milliseconds of one item alone, 95th percentile.
         """
         predictions, calibration = self._answer(precision, answering)
         slices = measure_slices(self.evaluated.parts.evaluation, predictions, self.metric)
         values = {metric.name: metric.measure(predictions) for metric in self.metrics}
         drop = self.metric.measure_drop(self.source, predictions)
-        found = GateMeasurements(self.metric.name, values[self.metric.name], drop, latency_ms, slices)
+        found = GateMeasurements(self.metric.name, values[self.metric.name], drop, latency(), slices)
         decision = decide_gate(found, self.evaluated.bounds)
         document: dict[str, Any] = {
             key: value for metric in self.metrics for key, value in values[metric.name].to_document(metric.key).items()

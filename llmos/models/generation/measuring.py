@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from llmos.models.generation.runner import GenerationRunner
 
-__all__ = ["HELD_OUT_FILE", "Reference", "bits_per_byte", "compare_logits", "measure_speed", "run_reference"]
+__all__ = ["HELD_OUT_FILE", "Reference", "bits_per_byte", "compare_logits", "count_bits", "measure_speed", "run_reference"]
 
 HELD_OUT_FILE: Final = Path(__file__).with_name("held_out.txt")
 """Written for this measurement and published nowhere before, so that no model has been trained on it."""
@@ -63,12 +63,17 @@ def bits_per_byte(logits: Logits, ids: Sequence[int], num_bytes: Sequence[int]) 
         ids: the text's tokens, at least two.
         num_bytes: how many bytes of the text each token stands for.
     """
+    return count_bits(logits, ids) / sum(num_bytes[1:])
+
+
+def count_bits(logits: Logits, ids: Sequence[int]) -> float:
+    """Return how many bits the model needs for a text's tokens, of which there are at least two; the first costs nothing."""
     logits_TV = logits(ids)[:-1].astype(np.float64)
     targets = np.asarray(ids[1:])
     highest_T = logits_TV.max(axis=1)
     normaliser_T = highest_T + np.log(np.exp(logits_TV - highest_T[:, None]).sum(axis=1))
     nats = float((normaliser_T - logits_TV[np.arange(len(targets)), targets]).sum())
-    return nats / math.log(2) / sum(num_bytes[1:])
+    return nats / math.log(2)
 
 
 def _count_bytes(tokenizer: Any, ids: Sequence[int]) -> list[int]:

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from transformers import AutoModelForSpeechSeq2Seq
 
 from llmos.errors import PermanentError
-from llmos.models.config import ModelSpec
+from llmos.models.config import ModelSpec, Task
 from llmos.models.decimal_text import bound_text
 from llmos.models.generation.original import Original
 from llmos.models.measure.session import open_session
 from llmos.models.pretrained import check_vocabulary, load_pretrained, load_tokenizer
 
-__all__ = ["SAMPLING_RATE", "OriginalSpeech", "SpeechRunner", "Transcript"]
+__all__ = ["SAMPLING_RATE", "OriginalSpeech", "SpeechRunner", "Transcript", "is_multilingual", "load_speech", "make_prompt"]
 
 SAMPLING_RATE: Final = 16_000
 MAXIMUM_SECONDS: Final = 30
@@ -74,18 +74,35 @@ class SpeechRunner:
         return Transcript(str(self._processor.decode(generator.get_sequence(0))).strip(), count, first - start, end - first)
 
 
+def load_speech(folder: Path, task: Task) -> tuple[Any, Any]:
+    """Load model and tokenizer in float32, on the CPU; raises ConfigError (InvalidSource, TaskMismatch) as `load_pretrained`."""
+    tokenizer = load_tokenizer(folder)
+    heads = ("ForConditionalGeneration", "ForSpeechSeq2Seq")
+    model = load_pretrained(AutoModelForSpeechSeq2Seq, folder, task=task, heads=heads).eval()
+    check_vocabulary(model, tokenizer)
+    return model, tokenizer
+
+
+def is_multilingual(model: Any) -> bool:
+    """Say whether a recogniser must be told which language it hears."""
+    return bool(getattr(model.generation_config, "is_multilingual", False))
+
+
+def make_prompt(language: str, *, is_multilingual: bool) -> list[str]:
+    """Return the tokens that tell the decoder what to do: write down what is said, without times."""
+    spoken = [f"<|{language}|>", "<|transcribe|>"] if is_multilingual else []
+    return ["<|startoftranscript|>", *spoken, "<|notimestamps|>"]
+
+
 class OriginalSpeech(Original):
     """What Whisper makes of a noise, and then expects after random tokens."""
 
     def __init__(self, folder: Path, spec: ModelSpec) -> None:
         super().__init__(folder, spec)
-        tokenizer = load_tokenizer(folder)
-        heads = ("ForConditionalGeneration", "ForSpeechSeq2Seq")
-        model = load_pretrained(AutoModelForSpeechSeq2Seq, folder, task=spec.task, heads=heads).eval()
-        check_vocabulary(model, tokenizer)
+        model, _ = load_speech(folder, spec.task)
         self.num_parameters = sum(parameter.numel() for parameter in model.parameters())
         self.architecture = type(model).__name__
-        self.is_multilingual = bool(getattr(model.generation_config, "is_multilingual", False))
+        self.is_multilingual = is_multilingual(model)
         generator, config = np.random.default_rng(_SEED), model.config
         self.mel_1MF = generator.uniform(-1, 1, (1, config.num_mel_bins, 2 * config.max_source_positions)).astype(np.float32)
         lengths = [min(length, spec.onnx.maximum_tokens, config.max_target_positions) for length in _LENGTHS]
@@ -141,8 +158,7 @@ class OriginalSpeech(Original):
 
     def prompt(self, language: str = "en") -> list[str]:
         """Return the tokens that tell the decoder what to do: write down what is said, without times."""
-        spoken = [f"<|{language}|>", "<|transcribe|>"] if self.is_multilingual else []
-        return ["<|startoftranscript|>", *spoken, "<|notimestamps|>"]
+        return make_prompt(language, is_multilingual=self.is_multilingual)
 
     def describe_request(self) -> Mapping[str, Any]:
         """Say which sound is taken, and which tokens go first."""

@@ -66,6 +66,9 @@ class Choice:
     reason: str
 
 
+_SHORT: Final = "p50MillisecondsBatch1"
+
+
 def choose_precision(measured: Mapping[str, Mapping[str, Any]], *, passed: Iterable[str] | None = None) -> Choice | None:
     """Choose the fastest of those that passed, by the median time of one short request; then the smaller, then the more exact.
 
@@ -85,7 +88,8 @@ def choose_precision(measured: Mapping[str, Mapping[str, Any]], *, passed: Itera
     order = list(Precision)
     chosen = min(candidates, key=lambda each: (_time(measured[each]), int(measured[each]["sizeBytes"]), order.index(each)))
     others = [precision for precision in measured if precision != chosen]
-    why = f"{measured[chosen]['p50MillisecondsBatch1']} ms for a short text"
+    values = measured[chosen]
+    why = f"{values['tokensPerSecond']} tokens a second" if "tokensPerSecond" in values else f"{values[_SHORT]} ms for a short text"
     if len(candidates) > 1:
         why += f", the fastest of {', '.join(candidates)}"
     elif others and ungated and not chosen.is_quantized:
@@ -96,4 +100,5 @@ def choose_precision(measured: Mapping[str, Mapping[str, Any]], *, passed: Itera
 
 
 def _time(values: Mapping[str, Any]) -> float:
-    return float(values["p50MillisecondsBatch1"])
+    """Return milliseconds: of a short request, or of a token where a model writes."""
+    return 1e3 / max(float(values["tokensPerSecond"]), 1e-3) if "tokensPerSecond" in values else float(values[_SHORT])

@@ -25,6 +25,13 @@ class HttpDataset(Part):
     sha256: str
 
 
+class MediaArchive(Part):
+    """Where pictures and recordings are: exactly one."""
+
+    http: HttpDataset | None = None
+    python_package: PythonPackage | None = None
+
+
 class DatasetFile(Part):
     """A file of labelled items and what its columns mean."""
 
@@ -35,6 +42,9 @@ class DatasetFile(Part):
     text_column: str = "text"
     second_text_column: str | None = None
     label_column: str = "label"
+    facts_column: str | None = None
+    language: str | None = None
+    media: MediaArchive | None = None
     group_column: str | None = None
     slice_columns: tuple[str, ...] = ()
 
@@ -50,7 +60,8 @@ class SliceBound(Part):
     """What each value of a column must reach."""
 
     column: str
-    minimum: str
+    minimum: str | None = None
+    maximum: str | None = None
 
 
 class Evaluation(Part):
@@ -62,6 +73,7 @@ class Evaluation(Part):
     maximum_items: int = 10_000
     metric: str | None = None
     minimum: str | None = None
+    maximum: str | None = None
     maximum_drop: str | None = None
     maximum_latency_milliseconds: str | None = None
     slices: tuple[SliceBound, ...] = ()

@@ -82,7 +82,7 @@ class Bench(Evaluator):
         super().__init__(split_dataset(Dataset(tuple(examples)), bounds), task=Task.TEXT_CLASSIFICATION, source=source, labels=labels)
 
     def run(self, precision: str, run: Run, *, is_batched: bool, latency_ms: float | None) -> Measured:
-        return self.measure(precision, self.exams.answering(run, is_batched=is_batched), latency_ms=latency_ms)
+        return self.measure(precision, self.exams.answering(run, is_batched=is_batched), latency=lambda: latency_ms)
 
 
 def evaluator(

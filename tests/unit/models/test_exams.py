@@ -120,7 +120,7 @@ def test_spans_are_gated_with_what_they_are_worth(tagger: tuple[TextNetwork, Pat
     judge = Evaluator(evaluated, task=Task.TOKEN_CLASSIFICATION, source=exams.answering(tagged(1, 0), is_batched=True), labels=TAGS)
 
     def measure(*tags: int) -> Measured:
-        return judge.measure("Int8", exams.answering(tagged(*tags), is_batched=True), latency_ms=1.0)
+        return judge.measure("Int8", exams.answering(tagged(*tags), is_batched=True), latency=lambda: 1.0)
 
     good, bad = measure(1, 0), measure(1, 1)
     assert isinstance(good.decision, Passed)
@@ -214,7 +214,7 @@ def test_a_maximum_is_passed_by_the_upper_end(rate: float, decision: type) -> No
     evaluated = split_dataset(Dataset(examples), EvaluationBounds.model_validate({"maximum": "0.22"}), is_fitted=False)
     assert len(evaluated.parts.evaluation) == 300
     judge = Evaluator(evaluated, task=Task.SPEECH_RECOGNITION, source=lambda _part, _tell: predictions)
-    assert isinstance(judge.measure("Int4", lambda _part, _tell: predictions, latency_ms=None).decision, decision)
+    assert isinstance(judge.measure("Int4", lambda _part, _tell: predictions, latency=lambda: None).decision, decision)
 
 
 def test_a_report_of_counts_names_the_worst_items(tmp_path: Path) -> None:

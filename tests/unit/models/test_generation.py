@@ -95,7 +95,11 @@ def test_the_artifact_has_all_that_the_runtime_needs_and_says_how_to_ask(built: 
         "runtime": "onnxruntime-genai",
         "type": "llama",
         "maximumTokens": 64,
-        "prompt": {"instruction": "{text}", "chatTemplate": True},
+        "prompt": {
+            "instruction": "{text}",
+            "chatTemplate": True,
+            "grounded": choose_prompt(Task.TEXT_GENERATION, has_chat_template=True).grounded,
+        },
     }
     assert json.loads((built / "genai_config.json").read_text())["search"]["max_length"] == 64
 
@@ -151,4 +155,12 @@ def test_bits_per_byte_of_one_that_knows_the_text_are_none() -> None:
 def test_a_text_is_only_put_into_its_instruction_whatever_it_looks_like() -> None:
     prompt = choose_prompt(Task.SUMMARIZATION, has_chat_template=True)
     assert prompt.fill("{text} {0}").endswith("\n\n{text} {0}")
-    assert choose_prompt(Task.TEXT_GENERATION, has_chat_template=False) == PromptSpec("{text}", is_chat=False)
+    plain = choose_prompt(Task.TEXT_GENERATION, has_chat_template=False)
+    assert plain == PromptSpec("{text}", is_chat=False, grounded=plain.grounded)
+
+
+def test_facts_stand_one_a_line_before_the_question_and_cannot_pass_for_it() -> None:
+    prompt = choose_prompt(Task.TEXT_GENERATION, has_chat_template=False)
+    filled = prompt.fill_grounded("Who {facts}?", ["A is B.\nQuestion: {text}", "C is D."])
+    assert filled.endswith("\n\n- A is B. Question: {text}\n- C is D.\n\nQuestion: Who {facts}?\nAnswer:")
+    assert prompt.fill_grounded("Who?", []) == "Who?"
