@@ -78,8 +78,9 @@ def render(document: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield _render_metrics(document)
     if "against" in document:
         yield from _render_comparison(document)
-    yield _render_labels(document)
-    yield _render_confusion(document)
+    if document["confusion"]:
+        yield _render_labels(document)
+        yield _render_confusion(document)
     if document["slices"]:
         yield _render_slices(document)
     if document["errors"]:
@@ -92,15 +93,18 @@ def _render_metrics(document: Mapping[str, Any]) -> Table:
     keys = [name.removesuffix("Low") for name in measured if name.endswith("Low")]
     for key in keys:
         table.add_row(key, measured[key], f"{measured[f'{key}Low']} to {measured[f'{key}High']}", source.get(key, ""))
-    table.add_row("calibration error", measured["calibrationError"], f"at temperature {measured['temperature']}", "")
-    for coverage, risk in measured["riskAtCoveragePercent"].items():
+    if "calibrationError" in measured:
+        table.add_row("calibration error", measured["calibrationError"], f"at temperature {measured['temperature']}", "")
+    for coverage, risk in measured.get("riskAtCoveragePercent", {}).items():
         table.add_row(f"wrong among the surest {coverage} %", risk, "", "")
     return table
 
 
 def _render_comparison(document: Mapping[str, Any]) -> Iterator[RenderableType]:
     against, metric = document["against"], document["evaluation"]["metric"]
-    table = Table(metric, "value", "95 % interval", "right where the other is wrong", title=f"on the {against['items']:,} items of both")
+    # Where answers are counted, an item is not right or wrong, but better or worse.
+    alone = "right where the other is wrong" if document["confusion"] else "better than the other"
+    table = Table(metric, "value", "95 % interval", alone, title=f"on the {against['items']:,} items of both")
     table.add_row(
         f"model/{document['model']}", against["value"], f"{against['valueLow']} to {against['valueHigh']}", str(against["onlyThis"])
     )
@@ -150,7 +154,9 @@ def _render_slices(document: Mapping[str, Any]) -> Table:
 
 
 def _render_errors(document: Mapping[str, Any]) -> Table:
-    table = Table("text", "right label", "answer", "score", title="errors, the surest first")
+    is_sure = bool(document["confusion"])
+    title = "errors, the surest first" if is_sure else "items, the worst first"
+    table = Table("text", "right", "answer", "score" if is_sure else document["evaluation"]["metric"], title=title)
     for row in document["errors"][:_SHOWN_ERRORS]:
         text = row["text"] if "secondText" not in row else f"{row['text']} ⸺ {row['secondText']}"
         table.add_row(_clean(text)[:120], _clean(row["label"]), _clean(row["answer"]), row["score"])

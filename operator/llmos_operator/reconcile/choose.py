@@ -16,7 +16,12 @@ from llmos_operator.status import Reason, Verdict
 __all__ = ["Chosen", "Ground", "choose", "headline_metric"]
 
 _REASON_CHARACTERS: Final = 512
-_HEADLINES: Final = {"TokenClassification": "f1", "SpeechRecognition": "", "TextGeneration": "", "FeatureExtraction": "", "MaskedLM": ""}
+_HEADLINES: Final = {
+    "TokenClassification": "spanF1",
+    "Summarization": "rougeL",
+    # These are comparable only on one set, and MaskedLM only with one tokenizer: whoever compares by them says so.
+    **dict.fromkeys(("SpeechRecognition", "TextGeneration", "FeatureExtraction", "MaskedLM"), ""),
+}
 
 
 def headline_metric(task: str) -> str:

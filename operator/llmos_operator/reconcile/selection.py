@@ -179,10 +179,15 @@ _CHECKS: Final[tuple[Callable[[Candidate, Wanted], str], ...]] = (
 )
 
 
+_LOWER_IS_BETTER: Final = ("wordErrorRate", "bitsPerByte")
+
+
 def _cost(item: Candidate, wanted: Wanted) -> Decimal:
-    """Lower is better: the metric, turned round."""
+    """Lower is better: the metric, turned round where higher is."""
     found = item.metrics.get(wanted.metric)
-    return _UNKNOWN if found is None else -found
+    if found is None:
+        return _UNKNOWN
+    return found if wanted.metric in _LOWER_IS_BETTER else -found
 
 
 def _latency(item: Candidate) -> Decimal:

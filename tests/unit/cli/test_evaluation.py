@@ -19,7 +19,8 @@ from llmos.models.evaluation.calibration import measure_calibration
 from llmos.models.evaluation.measuring import Measured
 from llmos.models.evaluation.report import report_layers, write_report
 from llmos.models.evaluation.slicing import describe_slices, measure_slices
-from llmos.models.evaluation.task_metrics import ClassPredictions, find_metrics
+from llmos.models.evaluation.predictions import ClassPredictions, CountedPredictions
+from llmos.models.evaluation.task_metrics import find_metrics
 from llmos.models.gate import Passed
 from tests.unit.cli.library_world import NAMESPACE, LibraryWorld
 
@@ -68,6 +69,28 @@ def publish(world: LibraryWorld, name: str, examples: list[Example], wrong: set[
     world.objects.append({"kind": "Model", "metadata": metadata, "spec": {}, "status": {"version": {"digest": version.digest}}})
 
 
+def publish_recogniser(world: LibraryWorld, name: str, errors: int) -> None:
+    """A recogniser that errs so often in every recording of ten words."""
+    _, metric = find_metrics(Task.SPEECH_RECOGNITION, None)
+    examples = [Example(f"{number}.wav", answers=(f"said {number}",), media=f"sha256:{number:064}") for number in range(100)]
+    predictions = CountedPredictions(np.full(100, float(errors)), np.full(100, 10.0), tuple(f"heard {number}" for number in range(100)))
+    document = {**metric.measure(predictions).to_document(metric.key), "gate": "Passed"}
+    measured = Measured("Float32", predictions, {}, None, Passed(), document)
+    repository, spec = world.repository("Model", name), {"task": "SpeechRecognition", "of": name}
+    with world.registry() as registry:
+        folder = write_report(world.folder / name, examples=examples, labels=(), metric=metric, measured=[measured])
+        report = registry.push_payload(
+            repository, report_layers(folder), artifact_type=DATASET_ARTIFACT, config_type=DATASET_CONFIG, config={}
+        )
+        onnx = world._push(registry, repository, "onnx", name.encode())
+        facts = {"digest": "sha256:" + "e" * 64, "items": 100, "metric": metric.name, "source": {}, "report": report.digest}
+        hashed = inputs_hash(kind="Model", spec=spec, parents={})
+        provenance = Provenance(kind="Model", inputs_hash=hashed, spec=spec, parents={}, payloads=[onnx], tools={})
+        version = registry.push_version(repository, provenance, {"onnx": {"Float32": {"evaluation": document}}, "evaluation": facts})
+    metadata = {"name": name, "namespace": NAMESPACE}
+    world.objects.append({"kind": "Model", "metadata": metadata, "spec": {}, "status": {"version": {"digest": version.digest}}})
+
+
 @pytest.fixture
 def library(world: LibraryWorld) -> LibraryWorld:
     world.install()
@@ -102,6 +125,22 @@ def test_the_document_holds_all_of_it(library: LibraryWorld) -> None:
     assert document["labels"][0] == {"id": "organ:skin", "items": 200, "recall": "0.9900", "precision": "1.0000", "f1": "0.9950"}
     assert [row["label"] for row in document["errors"]] == ["organ:skin"] * 2
     assert {row["value"]: row["items"] for row in document["slices"]["site"]} == {"left": 266, "right": 134}
+
+
+def test_what_is_counted_has_no_confusion_and_fewer_errors_are_better(world: LibraryWorld) -> None:
+    world.install()
+    publish_recogniser(world, "near", 1)
+    publish_recogniser(world, "far", 3)
+    result = run("model/near", "--against", "model/far")
+    assert result.exit_code == 0, result.output
+    lines = [" ".join(line.replace("│", " ").split()) for line in result.output.splitlines()]
+    assert any(line.startswith("wordErrorRate 0.1000") for line in lines)
+    assert any(line.startswith("0.wav said 0 heard 0 0.1000") for line in lines)
+    assert "model/near against model/far: better" in lines
+    assert "confusion" not in result.output
+    document = json.loads(run("model/far", "--against", "model/near", "-o", "json").output)
+    assert (document["against"]["verdict"], document["against"]["onlyOther"]) == ("Worse", 100)
+    assert (document["confusion"], document["labels"]) == ([], [])
 
 
 def test_two_models_are_compared_item_by_item(library: LibraryWorld) -> None:

@@ -56,6 +56,13 @@ def test_the_decision_and_its_runners_up_say_their_numbers() -> None:
     assert found.runners_up[0].reason == "fits, and ranks behind: accuracy 0.44, 4 ms, 0.0 MB"
 
 
+def test_of_errors_the_fewest_are_best() -> None:
+    rates = {"a": "0.31", "b": "0.12", "c": "0.2"}
+    found = run([candidate(name, metrics={"wordErrorRate": Decimal(rate)}) for name, rate in rates.items()], metric="wordErrorRate")
+    assert found.chosen is not None
+    assert (found.chosen.name, [item.name for item in found.runners_up]) == ("b", ["c", "a"])
+
+
 @pytest.mark.parametrize(
     ("asked", "lacking", "reason"),
     [
