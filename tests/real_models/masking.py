@@ -48,7 +48,7 @@ def train_guesser(
     tokenizer = AutoTokenizer.from_pretrained(encoder)
     model = AutoModelForMaskedLM.from_pretrained(encoder)
     model.get_input_embeddings().requires_grad_(False)
-    parts = [list(model.cls.predictions.transform.parameters()) + [model.cls.predictions.bias], list(model.bert.encoder.parameters())]
+    parts = [[*model.cls.predictions.transform.parameters(), model.cls.predictions.bias], [*model.bert.encoder.parameters()]]
     rates = [3e-3, 3e-4]
     optimizer = torch.optim.AdamW([{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True)])
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rates, total_steps=num_steps, pct_start=0.1)

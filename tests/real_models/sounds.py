@@ -1,8 +1,9 @@
 """A classifier of recordings: does the voice of a telephone exchange ask the caller to do something, or does it tell something?
 
-Whisper's encoder hears, and stays as it is; on the mean of what it puts out stands a logistic regression. Who asks says "press", "please" or
-"enter": that is the label, taken from the written words, and what the head must find in the sound. Groups of recordings about one thing
-(`vm-rec-busy`, `vm-rec-name`) are never on both sides. One person speaks in all of them, so nothing is told about other voices.
+Whisper's encoder hears, and stays as it is; on the mean of what it puts out stands a logistic regression. Who asks says "press",
+"please" or "enter": that is the label, taken from the written words, and what the head must find in the sound. Groups of recordings
+about one thing (`vm-rec-busy`, `vm-rec-name`) are never on both sides. One person speaks in all of them, so nothing is told about other
+voices.
 """
 
 import json
@@ -29,7 +30,7 @@ __all__ = ["FLOOR", "Listener", "Trained", "train_listener"]
 KINDS = ("information", "instruction")
 
 FLOOR = 0.88
-"""Of the accuracy in cross-validation over 273 recordings: 0.944 was measured, and the lower end of its 95 % interval is 0.91. Always saying
+"""Of the accuracy in cross-validation over 273 recordings: 0.944 was measured, and its 95 % interval begins at 0.91. Always saying
 "information" reaches 0.65, the recordings' length 0.66, and the mean of their mel spectrum with it 0.73."""
 
 _ASKS = re.compile(r"\b(press|please|enter)\b")

@@ -1,4 +1,4 @@
-"""MaskedLM with real weights: a head that learned on definitions guesses masked words of others, far more often than the commonest word is right."""
+"""MaskedLM with real weights: a head that learned on definitions guesses masked words of others."""
 
 import logging
 import time

@@ -64,6 +64,10 @@ def import_generator(
     measurements = {"parameters": original.num_parameters, **original.measurements, "onnx": measured}
     if judge:
         measurements |= _conclude(config, spec, registry, judge, original, measured=measured, payloads=payloads)
+    else:
+        chosen = choose_precision(measured)
+        assert chosen is not None, "at least one precision was asked for"
+        measurements |= {"precision": str(chosen.precision), "precisionReason": chosen.reason}
     message = f"{original.num_parameters:,} parameters imported; {original.summarise(measured)}"
     return Exports(payloads, measurements, message, (*_TOOLS, *tools_of(spec.format)))
 

@@ -20,6 +20,8 @@ _OF_AN_EXPORT = (
     *("p50MillisecondsBatch1", "p95MillisecondsBatch1", "p50MillisecondsBatch8", "p95MillisecondsBatch8"),
 )
 """Texts, decimals among them."""
+_OF_A_GENERATOR = ("bitsPerByte", "topTokenAgreement", "tokensPerSecond", "firstTokenMilliseconds")
+"""What is measured of an export that writes; decimals, which selectors compare like any metric."""
 _CHOICE = ("precision", "precisionReason")
 _MOST_LABEL_IDS = 256
 _MOST_TEXT = 4096
@@ -42,7 +44,8 @@ def _model(version: Version) -> Json:
             precision = payload.attributes.get("precision", "")
             values = _mapping(measured.get(precision))
             shown = _measured_of_an_export(values) | _evaluated(_mapping(values.get("evaluation")), metric)
-            estimates = _present(measurements=_estimates(_mapping(values.get("evaluation"))))
+            written = {name: str(values[name]) for name in _OF_A_GENERATOR if values.get(name)}
+            estimates = _present(measurements=written | _estimates(_mapping(values.get("evaluation"))))
             onnx.append({"precision": precision, **_payload(payload), **shown, **estimates})
     facts = {name: evaluation[name] for name in ("digest", "items", "calibrationItems", "metric") if name in evaluation}
     return _present(

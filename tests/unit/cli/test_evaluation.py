@@ -17,9 +17,9 @@ from llmos.models import Label, Task
 from llmos.models.datasets import Example
 from llmos.models.evaluation.calibration import measure_calibration
 from llmos.models.evaluation.measuring import Measured
+from llmos.models.evaluation.predictions import ClassPredictions, CountedPredictions
 from llmos.models.evaluation.report import report_layers, write_report
 from llmos.models.evaluation.slicing import describe_slices, measure_slices
-from llmos.models.evaluation.predictions import ClassPredictions, CountedPredictions
 from llmos.models.evaluation.task_metrics import find_metrics
 from llmos.models.gate import Passed
 from tests.unit.cli.library_world import NAMESPACE, LibraryWorld

@@ -63,3 +63,21 @@ def test_the_fastest_of_those_that_passed_is_chosen(
 
 def test_where_none_passed_none_is_chosen() -> None:
     assert choose_precision({"Float32": FLOAT32}, passed=[]) is None
+
+
+@pytest.mark.parametrize(
+    ("precisions", "expected", "reason"),
+    [
+        (
+            ["Int4", "Float32"],
+            "Float32",
+            "20.0 tokens a second; spec.evaluation sets no bound, so nothing says what a quantized answer is worth",
+        ),
+        (["Int4"], "Int4", "20.0 tokens a second"),
+    ],
+)
+def test_of_a_generator_without_a_gate_the_most_exact_is_chosen_however_fast_the_others_are(
+    precisions: list[str], expected: str, reason: str
+) -> None:
+    found = choose_precision({name: {"tokensPerSecond": "20.0", "sizeBytes": 1} for name in precisions})
+    assert found == Choice(Precision(expected), reason)

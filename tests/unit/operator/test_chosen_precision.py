@@ -52,6 +52,16 @@ async def test_what_the_job_measured_of_each_precision_is_in_the_status_and_the_
     assert "Float32 is served where a service names none: 4.00 ms for a short text" in world.message(key)
 
 
+async def test_how_well_an_export_writes_and_how_fast_is_in_the_status(world: World) -> None:
+    key = world.add("Model", "minilm", MINILM)
+    written = {"bitsPerByte": "1.5260", "topTokenAgreement": "0.9100", "tokensPerSecond": "61.2", "firstTokenMilliseconds": "20.1"}
+    world.publish(key, bitsPerByte="1.4610", onnx={"Float32": {"maximumDifference": "0.1", "differences": {"1x5": "0.1"}, **written}})
+    await world.settle(key)
+    version = world.status(key)["version"]
+    assert version["onnx"][0]["measurements"] == written
+    assert version["measurements"]["bitsPerByte"] == "1.4610", "the original's stays beside it"
+
+
 async def make_model(world: World, *, version: dict[str, Any] | None = None) -> ObjectKey:
     """Make a Model ready, as its Job would have left it."""
     key = world.add("Model", "minilm", MINILM)
