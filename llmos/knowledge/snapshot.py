@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from llmos.artifacts import digest_file
 from llmos.errors import PermanentError
@@ -18,23 +18,33 @@ from llmos.knowledge.layout import DATABASE_FILE, DESCRIPTION_FILE, TRIE_FILE, D
 from llmos.knowledge.linking.assertion import Status, assert_status
 from llmos.knowledge.linking.boundaries import word_check
 from llmos.knowledge.linking.linker import Linker
+from llmos.knowledge.linking.soft.settings import SOFT_DOCUMENT, SOFT_FILE, SoftSettings
 from llmos.knowledge.reading.database import Database
 from llmos.knowledge.reading.lookup import Lookup
 from llmos.knowledge.reading.values import Attribute, EntityReference, Fact, FactEvidence, FactSource, Mention
 from llmos.knowledge.reading.view import View
 
+if TYPE_CHECKING:
+    from llmos.knowledge.linking.soft.linker import SoftLinker
+
 __all__ = ["Attribute", "EntityReference", "Fact", "FactEvidence", "FactSource", "Mention", "Snapshot", "Status"]
+
+_Place = tuple[int, int, Sequence[tuple[str, str]], float | None]
+"""First character, one past the last, candidates as (id, shown name), score."""
 
 
 class Snapshot:
     """An open snapshot; use it as a context manager, or `close` it."""
 
-    def __init__(self, path: Path, description: Description, linker: Linker, database: Database, view: View) -> None:
+    def __init__(
+        self, path: Path, description: Description, linker: Linker, database: Database, view: View, soft: "SoftLinker | None"
+    ) -> None:
         self._path = path
         self._description = description
         self._linker = linker
         self._database = database
         self._view = view
+        self._soft = soft
 
     @classmethod
     def open(cls, path: Path, partitions: frozenset[str] = frozenset()) -> Self:
@@ -49,12 +59,14 @@ class Snapshot:
         database = Database(path / DATABASE_FILE)
         try:
             description = Description.from_document(json.loads((path / DESCRIPTION_FILE).read_bytes()))
-            for name in (TRIE_FILE, DATABASE_FILE):
+            for name in sorted({TRIE_FILE, DATABASE_FILE, *description.files}):
                 digest = digest_file(path / name)
                 if description.files.get(name) != digest:
                     raise ValueError(f"{name} has the digest {digest}, {DESCRIPTION_FILE} says {description.files.get(name)}")
             _check_agreement(database, description)
-            return cls(path, description, Linker.open(path / TRIE_FILE), database, View(database, partitions))
+            view = View(database, partitions)
+            soft = _open_soft(path, database) if SOFT_FILE in description.files else None
+            return cls(path, description, Linker.open(path / TRIE_FILE), database, view, soft)
         except (OSError, ValueError, sqlite3.Error) as error:
             database.close()
             raise PermanentError(
@@ -125,16 +137,26 @@ class Snapshot:
         return self._view.attributes(found[0]) if found else []
 
     def link(self, text: str) -> list[Mention]:
-        """Find names in text: leftmost, longest, whole words, in the order they stand, never overlapping; and what is said of each."""
+        """Find names in text: leftmost, longest, whole words, in the order they stand, never overlapping; and what is said of each.
+
+        Where the snapshot was built for it, parts of the text without a name are matched with the most similar ones, too.
+        """
         is_seen = None if self._view.sees_everything else self._view.has_candidates
         matches = self._linker.find(text, is_seen=is_seen, may_be_name=word_check(text))
-        statuses = assert_status(text, [(match.start, match.end) for match in matches])
+        found: list[_Place] = [(match.start, match.end, self._view.candidates(match.key), None) for match in matches]
+        if self._soft is not None:
+            found = sorted([*found, *self._find_alike(text, [(match.start, match.end) for match in matches])])
+        statuses = assert_status(text, [(start, end) for start, end, *_ in found])
         mentions = []
-        for match, status in zip(matches, statuses, strict=True):
-            candidates = self._view.candidates(match.key)
+        for (start, end, candidates, score), status in zip(found, statuses, strict=True):
             ids = tuple(id for id, _ in candidates)
-            mentions.append(Mention(match.start, match.end, text[match.start : match.end], ids[0], candidates[0][1], ids, status))
+            mentions.append(Mention(start, end, text[start:end], ids[0], candidates[0][1], ids, status, score))
         return mentions
+
+    def _find_alike(self, text: str, taken: Sequence[tuple[int, int]]) -> Iterator[_Place]:
+        assert self._soft is not None
+        for match in self._soft.find(text, taken):
+            yield match.start, match.end, [self._view.shown(number) for number, _ in match.candidates], match.candidates[0][1]
 
     def names_beginning(self, tokens: Sequence[str]) -> Iterator[tuple[Sequence[str], int, bool]]:
         """Yield every name that is looked for and begins with these tokens, the last of which may be cut; in no order.
@@ -146,7 +168,7 @@ class Snapshot:
 
     def warm(self) -> None:
         """Read the files through once, so that the first request does not wait for the disk."""
-        for name in (DATABASE_FILE, TRIE_FILE):
+        for name in self._description.files:
             with (self._path / name).open("rb") as stream:
                 while stream.read(1 << 20):
                     pass
@@ -160,6 +182,15 @@ class Snapshot:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _open_soft(path: Path, database: Database) -> "SoftLinker":
+    # NumPy is imported only where there is an index.
+    from llmos.knowledge.linking.soft.index import NgramIndex
+    from llmos.knowledge.linking.soft.linker import SoftLinker
+
+    ((body,),) = database.rows("SELECT body FROM document WHERE name = ?", SOFT_DOCUMENT)
+    return SoftLinker(NgramIndex.open(path / SOFT_FILE), SoftSettings.from_document(json.loads(body)))
 
 
 def _check_agreement(database: Database, description: Description) -> None:

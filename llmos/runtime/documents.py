@@ -71,6 +71,13 @@ class EntityDocument(Document):
     end: int = Field(description="One past the last character.", examples=[22])
     knowledge: str = Field(examples=["hpo"])
     candidates: list[str] = Field(description="All entities of this name; more than one: the text is ambiguous.", examples=[["HP:0001250"]])
+    score: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="How alike the text and the best candidate's names are; null: the text is a name.",
+        examples=[None],
+    )
     status: Status = Field(description="What the text says of it. Facts are given of what is Present.", examples=["Present"])
 
 
@@ -236,6 +243,7 @@ def build_mention(mention: Mention, knowledge: str) -> dict[str, Any]:
         "knowledge": knowledge,
         "candidates": list(mention.candidates),
         "status": mention.status,
+        **({} if mention.score is None else {"score": mention.score}),
     }
 
 

@@ -15,6 +15,7 @@ from llmos.errors import ConfigError
 from llmos.knowledge.building.entities import MERGES_DOCUMENT, EntitySettings, merge_entities
 from llmos.knowledge.layout import Description
 from llmos.knowledge.linking.names import LinkingSettings
+from llmos.knowledge.linking.soft.settings import SOFT_DOCUMENT
 from llmos.knowledge.problems import Problem, refuse_if_broken
 from llmos.knowledge.source_file import SourceFile
 
@@ -89,15 +90,17 @@ def build_snapshot(
         _refuse_broken_files(connection, files, merged)
         counted: dict[str, int] = {}
         documents = dict(documents or {})
+        if linking.soft:
+            documents[SOFT_DOCUMENT] = linking.soft.to_document()
         if entities and entities.merge_by:
             merge_counts, documents[MERGES_DOCUMENT] = merge_entities(connection, entities)
             counted.update(merge_counts)
-            choose_shown_names(connection, linking.languages)
+            choose_shown_names(connection, linking.languages)  # rules and shapes may look at them
         lock_database(connection)
         on_progress(65, "deriving and checking")
         for step in steps:
             counted.update(step(connection))
-        if steps:
+        if steps or MERGES_DOCUMENT in documents:
             seal(connection)
             choose_shown_names(connection, linking.languages)
         on_progress(75, "writing the snapshot")

@@ -29,6 +29,7 @@ from llmos.knowledge.layout import (
     SourceVersion,
 )
 from llmos.knowledge.linking.names import LinkingSettings
+from llmos.knowledge.linking.soft.settings import SOFT_FILE
 
 __all__ = ["write_snapshot"]
 
@@ -111,6 +112,7 @@ def write_snapshot(
         mentions.linker.save(directory / TRIE_FILE)
         counts = dict(sorted({**count_content(connection, mentions), **counted}.items()))
         trie_digest = digest_file(directory / TRIE_FILE)
+        soft_files = _write_soft_index(connection, directory, linking)
         meta = {"schemaVersion": str(SCHEMA_VERSION), "contentDigest": digest, "trieDigest": trie_digest}
         meta |= {f"counts.{name}": str(count) for name, count in counts.items()}
         writing.result()
@@ -123,10 +125,20 @@ def write_snapshot(
         content_digest=digest,
         counts=counts,
         sources=_source_versions(connection),
-        files={TRIE_FILE: trie_digest, DATABASE_FILE: digest_file(directory / DATABASE_FILE)},
+        files={TRIE_FILE: trie_digest, DATABASE_FILE: digest_file(directory / DATABASE_FILE), **soft_files},
     )
     (directory / DESCRIPTION_FILE).write_bytes(canonical_json(description.to_document()) + b"\n")
     return description
+
+
+def _write_soft_index(connection: duckdb.DuckDBPyConnection, directory: Path, linking: LinkingSettings) -> dict[str, str]:
+    """Write the index for soft matching where it is asked for; returns its digest, by file."""
+    if linking.soft is None:
+        return {}
+    from llmos.knowledge.building.soft import build_index  # NumPy: only for those who ask
+
+    build_index(connection, linking).save(directory / SOFT_FILE)
+    return {SOFT_FILE: digest_file(directory / SOFT_FILE)}
 
 
 def _source_versions(connection: duckdb.DuckDBPyConnection) -> list[SourceVersion]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from llmos.knowledge.linking.normalise import is_unspaced, keys
+from llmos.knowledge.linking.soft.settings import SoftSettings
 
 __all__ = ["FUNCTION_WORDS", "MAXIMUM_KEY_BYTES", "TOKEN_END", "Findable", "LinkingSettings", "encode_key", "findable"]
 
@@ -43,9 +44,13 @@ class LinkingSettings:
     minimum_name_characters: int = 3
     """Shorter names are kept, and are not looked for. Counted without spaces and punctuation; a Chinese character counts as two."""
 
+    soft: SoftSettings | None = None
+    """How parts of a text are matched that are no name; None: not at all."""
+
     def to_document(self) -> dict[str, object]:
         """Return the resource's form of it."""
-        return {"languages": list(self.languages), "minimumNameCharacters": self.minimum_name_characters}
+        soft = {"soft": self.soft.to_document()} if self.soft else {}
+        return {"languages": list(self.languages), "minimumNameCharacters": self.minimum_name_characters, **soft}
 
 
 class Findable(NamedTuple):

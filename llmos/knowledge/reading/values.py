@@ -100,3 +100,6 @@ class Mention:
 
     status: Status = Status.Present
     """What the text says of it."""
+
+    score: float | None = None
+    """How alike the text and the best candidate's name are, to 1; None: the text is a name."""

@@ -155,6 +155,11 @@ class View:
         query = f"SELECT 1 FROM mention WHERE key = ? AND visibility IN ({self._listed}) LIMIT 1"  # noqa: S608
         return bool(self._database.rows(query, key))
 
+    def shown(self, number: int) -> tuple[str, str]:
+        """Return (id, shown name) of an entity that everybody sees."""
+        ((id, name),) = self._database.rows("SELECT id, name FROM entity WHERE number = ?", number)
+        return id, self._label(number, name)
+
     def candidates(self, key: int) -> list[tuple[str, str]]:
         """Return (id, shown name) of the entities that a key may mean, best first."""
         return [(id, self._label(number, name)) for number, id, name in self._meant(key)]

@@ -163,11 +163,41 @@ class KnowledgeSource(KnowledgePlace):
         return tuple(file.path for file in self.files)
 
 
+class SoftLinking(_Part):
+    """How parts of a text are matched that are no name."""
+
+    mode: Literal["CharacterNgram", "Off"]
+    minimum_score_percent: int = 55
+    maximum_candidates: int = 3
+
+
 class Linking(_Part):
     """Which names are looked for in text."""
 
     languages: tuple[str, ...] = ("en",)
     minimum_name_characters: int = 3
+    soft: SoftLinking | None = None
+
+    def hashed(self) -> Json:
+        """Return what decides the content; soft matching that is off is none."""
+        is_off = self.soft is None or self.soft.mode == "Off"
+        return self.model_copy(update={"soft": None}).to_json() if is_off else self.to_json()
+
+
+class MergeRule(_Part):
+    """One way to tell that two entities are one."""
+
+    attribute: str | None = None
+    fact: str | None = None
+    name: Literal["Preferred", "Exact"] | None = None
+    kinds: tuple[str, ...] | None = None
+
+
+class Entities(_Part):
+    """Which identifiers of different sources mean one entity."""
+
+    merge_by: tuple[MergeRule, ...]
+    prefer_sources: tuple[str, ...] | None = None
 
 
 class KnowledgeBaseSpec(Spec):
@@ -175,6 +205,7 @@ class KnowledgeBaseSpec(Spec):
 
     sources: tuple[KnowledgeSource, ...]
     linking: Linking = Linking()
+    entities: Entities | None = None
     snapshot: VersionChoice = VersionChoice()
 
     @property
@@ -188,7 +219,9 @@ class KnowledgeBaseSpec(Spec):
 
     def hashed(self) -> Json:
         """Return what decides the content."""
-        return {"sources": [source.hashed() for source in self.sources], "linking": self.linking.to_json()}
+        # Knowledge bases of before a field keep their hash: what is absent is not in it.
+        added = {"entities": self.entities.to_json()} if self.entities else {}
+        return {"sources": [source.hashed() for source in self.sources], "linking": self.linking.hashed(), **added}
 
 
 class Method(_Part):

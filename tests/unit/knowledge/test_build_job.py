@@ -93,6 +93,16 @@ def test_the_version_names_the_snapshot_by_content_and_can_be_opened(pod: Pod):
     }
 
 
+def test_entities_that_the_spec_joins_are_joined_and_counted(pod: Pod):
+    pod.package["other.obo"] = "format-version: 1.2\n\n[Term]\nid: X:1\nname: seizure\n"
+    other = {"name": "other", "pythonPackage": PACKAGE, "files": [{"path": "other.obo", "format": "OBO"}]}
+    entities = {"mergeBy": [{"name": "Preferred", "kinds": ["Term"]}], "preferSources": ["hpo"]}
+    assert pod.run({**SPEC, "sources": [*SPEC["sources"], other], "entities": entities}) == 0
+    assert pod.termination()["message"].startswith("8 entities, 15 names")
+    with pod.registry() as registry:
+        assert registry.get_version(TARGET, pod.termination()["digest"]).measurements["counts"]["mergedEntities"] == 1
+
+
 def test_building_on_another_machine_gives_the_same_version_digest(pod: Pod):
     assert pod.run() == 0
     first = pod.termination()["digest"]
@@ -128,8 +138,9 @@ def test_a_malformed_source_fails_for_good_and_leaves_no_version(pod: Pod):
             {"sources": [{"name": "hpo", "pythonPackage": PACKAGE, "files": [{"path": "x", "format": "OBO", "rdf": {}}]}]},
             "field spec.sources.0.files.0: Value error, the format OBO must have no `rdf`",
         ),
+        ({**SPEC, "entities": {"mergeBy": [{"name": "Exact", "fact": "same"}]}}, "field spec.entities.mergeBy.0"),
     ],
-    ids=["unknown field", "no source", "unknown format", "no mapping", "options of another format"],
+    ids=["unknown field", "no source", "unknown format", "no mapping", "options of another format", "a merge rule of two keys"],
 )
 def test_a_field_that_is_not_understood_is_refused_never_ignored(pod: Pod, spec, words):
     assert pod.run(spec) == EXIT_PERMANENT

@@ -14,6 +14,7 @@ from llmos_operator.api import parse_spec
 KNOWN = [
     ("KnowledgeBase", HPO, {}, "sha256:2594d4136c95d5162be15b011440c43c8075e6b79ed76e2847d0fcabe1ced285"),
     ("Model", MINILM, {}, "sha256:e894b9873ed11d77bd338ab63681dab7dd0628848d9874e3e4d3cf3b812fca5d"),
+    ("KnowledgeBase", HPO, {}, "sha256:2594d4136c95d5162be15b011440c43c8075e6b79ed76e2847d0fcabe1ced285"),
     ("TrainingJob", ORGAN_SYSTEM, {"base": digest("b")}, "sha256:b67e0f4c11b51f9400cf59ab1bde13232c326a0eb0dc093f0b3f74cdf8c0b09d"),
 ]
 
@@ -29,6 +30,7 @@ def test_the_inputs_of_an_existing_spec_hash_as_ever(kind: str, spec: dict[str, 
     [
         ("Model", MINILM, {"card": {"languages": ["en"], "license": "mit", "description": "words", "modality": "Text"}}),
         ("Model", MINILM, {"version": {"pinned": digest("x")}}),
+        ("KnowledgeBase", HPO, {"linking": {"soft": {"mode": "Off"}}}),
         ("Model", MINILM, {"workload": {"labels": {"a": "b"}}}),
         ("TrainingJob", ORGAN_SYSTEM, {"base": {"selector": {"task": "FeatureExtraction"}}}),
     ],
