@@ -31,6 +31,17 @@ SYMPTOMS = {
         }
     ]
 }
+# What patients say: no package has it, so a hospital would write such a table, and its rows join by the name that both know.
+LAY = [{"zh": "发热", "lay": "发烧"}, {"zh": "腹泻", "lay": "拉肚子"}]
+LAY_MAPPING = {
+    "entities": [
+        {
+            "id": "LAY:{zh}",
+            "kind": "Symptom",
+            "names": [{"column": "zh", "language": "zh"}, {"column": "lay", "language": "zh", "scope": "Exact"}],
+        }
+    ]
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +51,7 @@ def obo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bilingual(obo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the ontology with a table of symptoms in English and Chinese, joined to it where the English names are equal."""
+    """Build the ontology with a table of symptoms in English and Chinese and one of lay words, joined where names are equal."""
     folder = tmp_path_factory.mktemp("tables")
     fetch_python_package(
         name="faker-healthcare-provider", version="2.5.0", sha256=TABLES_SHA256, paths=list(TABLES), into=folder / "package"
@@ -57,6 +68,10 @@ def bilingual(obo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         SourceFile(source="hpo", path="hp.obo", format="OBO", package_version="4.0.0", location=obo),
         SourceFile(source="symptoms", path=table.name, format="JSONL", package_version="2.5.0", location=table, options=SYMPTOMS),
     ]
+    (folder / "lay.jsonl").write_text("".join(json.dumps(row) + "\n" for row in LAY))
+    files.append(
+        SourceFile(source="lay", path="lay.jsonl", format="JSONL", package_version="1", location=folder / "lay.jsonl", options=LAY_MAPPING)
+    )
     directory = tmp_path_factory.mktemp("snapshot")
     entities = EntitySettings(merge_by=(MergeRule(name="Exact"),), prefer_sources=("hpo",))
     built = build_snapshot(files, directory, linking=LinkingSettings(languages=("en", "zh")), entities=entities)
@@ -82,10 +97,11 @@ def test_both_languages_end_at_the_same_entity_and_both_denials_are_negated(bili
     with Snapshot.open(bilingual) as snapshot:
         (fever,) = snapshot.link("fever")
         assert fever.id == "HP:0001945"
-        for text in ("发热", "發熱", "发烧"):
+        for text in ("发热", "發熱", "发烧", "發燒"):
             assert [mention.id for mention in snapshot.link(text)] == [fever.id], text
         assert statuses(snapshot, "no fever") == [("fever", fever.id, "Negated")]
         assert statuses(snapshot, "否认发热") == [("发热", fever.id, "Negated")]
+        assert [mention.id for mention in snapshot.link("diarrhea 拉肚子")] == ["HP:0002014"] * 2
 
 
 def test_the_linker_finds_exactly_what_a_plain_search_finds_in_every_definition(bilingual: Path, obo: Path):
