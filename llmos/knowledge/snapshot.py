@@ -60,6 +60,8 @@ class Snapshot:
         try:
             description = Description.from_document(json.loads((path / DESCRIPTION_FILE).read_bytes()))
             for name in sorted({TRIE_FILE, DATABASE_FILE, *description.files}):
+                if name != Path(name).name:
+                    raise ValueError(f"{DESCRIPTION_FILE} names {name!r:.100}, which is no file of its folder")
                 digest = digest_file(path / name)
                 if description.files.get(name) != digest:
                     raise ValueError(f"{name} has the digest {digest}, {DESCRIPTION_FILE} says {description.files.get(name)}")
