@@ -22,7 +22,7 @@ from llmos.models.loading import load_network
 from llmos.models.onnx_build import BuiltOnnx, build_onnx
 from llmos.models.onnx_export import export_onnx
 from llmos.models.precisions.rules import choose_precision
-from llmos.models.serving_files import MADE_FROM, TASK
+from llmos.models.serving_files import MADE_FROM, TASK, add_temperature
 from llmos.workload import JobConfig, Reporter
 
 __all__ = ["export_precisions"]
@@ -111,6 +111,8 @@ class _Bench:
             if not judged.has_passed:
                 _log.warning("%s is refused: %s", precision, judged.decision)
                 return
+            if judged.calibration is not None and judged.calibration.is_fitted:
+                add_temperature(built.folder, judged.calibration.temperature)
         self.payloads.append(push_export(self.config, self.registry, self.reporter, built.folder, precision))
 
     def conclude(self) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ __all__ = [
     "MAXIMUM_BATCH",
     "TASK",
     "TRITON_MODEL_NAME",
+    "add_temperature",
     "build_card",
     "build_triton_config",
     "write_preprocessing",
@@ -71,6 +72,16 @@ def build_card(*, title: str, facts: Mapping[str, str], task: str = "", library:
 def write_preprocessing(folder: Path, document: Mapping[str, Any]) -> None:
     """Write `preprocessing.json`: all a server needs to turn a request into tensors."""
     (folder / "preprocessing.json").write_text(json.dumps(document, sort_keys=True, indent=1) + "\n", encoding="utf-8")
+
+
+def add_temperature(folder: Path, temperature: float) -> None:
+    """Say in `preprocessing.json` by what a server divides logits before the softmax; it is then part of the payload's digest.
+
+    Scores that are no softmax have no temperature.
+    """
+    document = json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))
+    if document.get("activation", "Softmax") == "Softmax":
+        write_preprocessing(folder, {**document, "temperature": temperature})
 
 
 def write_serving_files(folder: Path, *, config_pbtxt: str, labels: Sequence[Label], card: str) -> None:

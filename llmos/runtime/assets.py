@@ -27,6 +27,8 @@ PREPROCESSING_FILE: Final = "preprocessing.json"
 
 _KNOWN_INPUTS: Final = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 _KNOWN_OUTPUTS: Final = ("logits", "embedding")
+_TEMPERATURES: Final = (0.05, 20.0)
+"""Bounds of what an import fits; anything beyond would make every answer certain, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class ModelAssets:
     inputs: Sequence[str]
     output: str
     maximum_tokens: int
+    temperature: float = 1.0
+    """By what logits are divided before the softmax, so that a score is how often such an answer is right; 1: not measured."""
 
     @property
     def task(self) -> str:
@@ -105,7 +109,21 @@ def load_assets(directory: Path) -> ModelAssets:
     tokenizer = directory / TOKENIZER_FILE
     if not tokenizer.is_file():
         raise _invalid(tokenizer, "it is missing")
-    return ModelAssets(tokenizer=tokenizer, labels=labels, inputs=tuple(inputs), output=output, maximum_tokens=maximum_tokens)
+    return ModelAssets(
+        tokenizer=tokenizer,
+        labels=labels,
+        inputs=tuple(inputs),
+        output=output,
+        maximum_tokens=maximum_tokens,
+        temperature=_parse_temperature(path, preprocessing.get("temperature", 1.0)),
+    )
+
+
+def _parse_temperature(path: Path, value: Any) -> float:
+    least, most = _TEMPERATURES
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+        raise _invalid(path, f"temperature is {value!r}; it must be a number from {least} to {most}")
+    return float(value)
 
 
 def _parse_labels(path: Path) -> tuple[Label, ...]:

@@ -58,7 +58,12 @@ class LabelDocument(Document):
 
     id: str = Field(examples=["HP:0000707"])
     name: str = Field(examples=["Abnormality of the nervous system"])
-    score: float = Field(ge=0, le=1, description="Its share of the softmax over all labels.", examples=[0.93])
+    score: float = Field(
+        ge=0,
+        le=1,
+        description="Its share of the softmax over all labels, at the temperature that the model's import fitted.",
+        examples=[0.93],
+    )
 
 
 class EntityDocument(Document):

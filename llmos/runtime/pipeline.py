@@ -68,7 +68,7 @@ class ActiveSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class ScoredLabel:
-    """A label and its share of the softmax."""
+    """A label and its share of the softmax, at the temperature that was fitted for this export."""
 
     label: Label
     score: float
@@ -219,7 +219,8 @@ class Pipeline:
             return [], [float(value) for value in row[0]]
         if row.shape[1] != len(self._assets.labels):
             raise PermanentError(f"the model gives {row.shape[1]} scores for {len(self._assets.labels)} labels", reason="InvalidSource")
-        shifted = np.exp(row[0] - row[0].max())
+        # Divided, the same label is best, and its share is how often such an answer was right when that was measured.
+        shifted = np.exp((row[0] - row[0].max()) / self._assets.temperature)
         scores = shifted / shifted.sum()
         # By score, then by id: two equal scores must not depend on the order of the list.
         ranked = sorted(zip(self._assets.labels, scores, strict=True), key=lambda pair: (-pair[1], pair[0].id))

@@ -48,6 +48,11 @@ class Calibration:
     risks: Mapping[int, float]
     """Percent answered to share of those that is wrong."""
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there is a temperature to serve with."""
+        return self.num_items > 0
+
     def to_document(self) -> dict[str, Any]:
         """Return it as in the contract: decimals as text."""
         return {
@@ -76,9 +81,10 @@ def measure_calibration(fitted_on: ClassPredictions | None, judged_on: ClassPred
 
 
 def fit_temperature(predictions: ClassPredictions) -> float | None:
-    """Return the temperature with the smallest log loss, four decimals; None if it is not between 0.05 and 20.
+    """Return the temperature with the smallest log loss, to three digits; None if it is not between 0.05 and 20.
 
-    Above, the model is no better than guessing there; below, it never errs there. Neither says how sure it may be elsewhere.
+    It is part of the artifact: more digits would tell two processors apart, and change no answer. Above, the model is no better than
+    guessing there; below, it never errs there. Neither says how sure it may be elsewhere.
     """
     logits_NL = predictions.logits_NL.astype(np.float64)
     truth_N = logits_NL[np.arange(len(logits_NL)), predictions.truth_N]
@@ -93,7 +99,7 @@ def fit_temperature(predictions: ClassPredictions) -> float | None:
     for _ in range(50):
         middle = (low + high) / 2
         low, high = (low, middle) if slope(middle) > 0 else (middle, high)
-    return round(2 / (low + high), 4)
+    return float(f"{2 / (low + high):.3g}")
 
 
 def calibration_error(confidence_N: NDArray[Any], hits_N: NDArray[Any]) -> float:

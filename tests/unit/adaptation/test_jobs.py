@@ -4,6 +4,7 @@ Real modules, real wheels, real pip without an index, and a registry behind a re
 """
 
 import itertools
+import json
 import logging
 import re
 import shutil
@@ -272,6 +273,23 @@ def test_a_harmful_quantization_is_in_no_version_and_the_others_are(world: list[
         found = load_evaluation(registry, pods.repository("Model/guarded"), version, name="guarded", precision="Int8Dynamic")
     assert found.refused.startswith("GateFailed: the drop of Accuracy is 1.0000")
     assert all(answer.given["Int8Dynamic"] != answer.label == answer.given["Float32"] for answer in found.report.answers)
+
+
+def test_what_is_published_carries_the_temperature_it_was_fitted_with(world: list[Pods], exports: None) -> None:
+    pods = world[0]
+    head, *rows = label_by_itself(pods).splitlines()
+    # One label in four is wrong, so the model is surer than it should be, by as much as a temperature mends.
+    other = {"T:10": "T:20", "T:20": "T:10"}
+    noisy = [row if number % 4 else row[:-4] + other[row[-4:]] for number, row in enumerate(rows)]
+    file = {"inline": {"content": "\n".join([head, *noisy])}, "format": "CSV"}
+    spec = FOLLOWING | {"evaluation": {"dataset": {"file": file}}}
+    assert pods.run(import_job.main, "Model/noisy", spec, {"trainingJob": "TrainingJob/organ"}) == 0, pods.termination
+    measured = pods.version("Model/noisy").measurements["onnx"]["Float32"]["evaluation"]
+    served = json.loads((pods.fetch("Model/noisy", "onnx") / "preprocessing.json").read_text())
+    assert served["temperature"] == float(measured["temperature"]) != 1
+    assert measured["calibrationItems"] >= 30
+    # Nothing was fitted on the few items that the training held out, and nothing is said.
+    assert "temperature" not in json.loads((pods.fetch("Model/organ", "onnx") / "preprocessing.json").read_text())
 
 
 def test_a_second_run_finds_its_work_done(world: list[Pods]) -> None:

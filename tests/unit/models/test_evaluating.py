@@ -177,6 +177,12 @@ def test_the_temperature_that_was_put_in_is_found(temperature: float) -> None:
     assert fit_temperature(draw(4000, temperature, 0)) == pytest.approx(temperature, rel=0.08)
 
 
+def test_a_temperature_has_three_digits() -> None:
+    found = fit_temperature(draw(500, 3.0, 5))
+    assert found is not None
+    assert found == float(f"{found:.3g}")
+
+
 def test_scaling_mends_what_another_part_was_too_sure_of() -> None:
     calibration = measure_calibration(draw(2000, 3.0, 1), draw(2000, 3.0, 2))
     assert calibration.error_before > 0.15

@@ -1,7 +1,10 @@
+import json
+from pathlib import Path
+
 import pytest
 
 from llmos.models import TensorSpec, build_triton_config
-from llmos.models.serving_files import MADE_FROM, TASK, build_card
+from llmos.models.serving_files import MADE_FROM, TASK, add_temperature, build_card, write_preprocessing
 
 IDS, MASK = (TensorSpec(name, "INT64", (-1,)) for name in ("input_ids", "attention_mask"))
 LOGITS = TensorSpec("logits", "FP32", (14,))
@@ -45,3 +48,11 @@ def test_a_card_is_a_table_of_facts() -> None:
 def test_the_front_matter_takes_task_and_origin_from_the_facts() -> None:
     card = build_card(title="A model", facts={TASK: "MaskedLM", MADE_FROM: "sha256:x"}, library="onnx")
     assert card.startswith("---\nbase_model: sha256:x\nlibrary_name: onnx\npipeline_tag: fill-mask\ntags:\n- llmos\n---\n")
+
+
+@pytest.mark.parametrize(("activation", "is_said"), [({}, True), ({"activation": "Softmax"}, True), ({"activation": "Sigmoid"}, False)])
+def test_a_temperature_is_said_only_where_scores_are_a_softmax(tmp_path: Path, activation: dict[str, str], is_said: bool) -> None:
+    write_preprocessing(tmp_path, {"inputs": ["input_ids"], **activation})
+    add_temperature(tmp_path, 1.37)
+    document = json.loads((tmp_path / "preprocessing.json").read_text())
+    assert document == {"inputs": ["input_ids"], **activation, **({"temperature": 1.37} if is_said else {})}

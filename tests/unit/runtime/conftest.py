@@ -134,15 +134,7 @@ class Pod:
             "model.onnx.data": b"more weights",
             "config.pbtxt": b'name: "model"',
             "tokenizer.json": tiny_tokenizer().encode(),
-            "preprocessing.json": json.dumps(
-                {
-                    "maximumTokens": 16,
-                    "inputs": ["input_ids", "attention_mask"],
-                    "outputs": ["embedding" if embeds else "logits"],
-                    "padId": 0,
-                    "pooling": "Mean" if embeds else None,
-                }
-            ).encode(),
+            "preprocessing.json": preprocessing(embeds=embeds),
         }
         if not embeds:
             files["labels.json"] = json.dumps({"labels": labels}).encode()
@@ -225,6 +217,17 @@ def provenance(kind: str, spec: Mapping[str, Any], payloads: list[Any]) -> Prove
     return Provenance(
         kind=kind, inputs_hash=inputs_hash(kind=kind, spec=spec, parents={}), spec=spec, parents={}, payloads=payloads, tools={"llmos": "0"}
     )
+
+
+def preprocessing(*, embeds: bool = False, **more: Any) -> bytes:
+    document = {
+        "maximumTokens": 16,
+        "inputs": ["input_ids", "attention_mask"],
+        "outputs": ["embedding" if embeds else "logits"],
+        "padId": 0,
+        "pooling": "Mean" if embeds else None,
+    }
+    return json.dumps(document | more).encode()
 
 
 def tiny_tokenizer() -> str:

@@ -18,7 +18,7 @@ from llmos.runtime.assets import load_assets
 from llmos.runtime.snapshots import fetch_snapshot, remove_snapshot
 from llmos.workload import load_knowledge_config
 from tests.unit.artifacts.cosign import new_key, pem_of, sign
-from tests.unit.runtime.conftest import KNOWLEDGE_REPOSITORY, MODEL_REPOSITORY, Pod
+from tests.unit.runtime.conftest import KNOWLEDGE_REPOSITORY, MODEL_REPOSITORY, Pod, preprocessing
 
 
 def test_model_and_snapshot_lie_where_triton_and_the_sidecar_look(pod: Pod):
@@ -74,8 +74,18 @@ def test_a_missing_precision_is_named_with_those_that_exist(pod: Pod):
             "labels.json is unusable: it must hold at least one label, and each id once",
         ),
         ({"labels": [{"name": "A"}]}, "InvalidSource", "each label needs id and name"),
+        ({"preprocessing_json": preprocessing(temperature=0)}, "InvalidSource", "temperature is 0; it must be a number from 0.05 to 20.0"),
+        ({"preprocessing_json": preprocessing(temperature="1.5")}, "InvalidSource", "temperature is '1.5'; it must be a number"),
     ],
-    ids=["a task that is not served", "wrong task", "no tokenizer", "a label twice", "a label without id"],
+    ids=[
+        "a task that is not served",
+        "wrong task",
+        "no tokenizer",
+        "a label twice",
+        "a label without id",
+        "a temperature of zero",
+        "a temperature as text",
+    ],
 )
 def test_an_unusable_model_is_refused_by_name(pod: Pod, push, reason, words):
     pod.configure(pod.push_model(**push))

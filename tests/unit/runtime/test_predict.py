@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import threading
 from contextlib import nullcontext
 
@@ -15,7 +16,7 @@ from llmos.runtime import pipeline
 from llmos.runtime.app import Service, create_app
 from llmos.runtime.documents import PredictResponse
 from llmos.runtime.problems import hidden_exception_texts
-from tests.unit.runtime.conftest import QUESTION, Pod, eventually, http_client
+from tests.unit.runtime.conftest import QUESTION, Pod, eventually, http_client, preprocessing
 
 
 async def test_the_demo_question_is_answered_with_label_entities_and_facts(pod: Pod, service: Service):
@@ -171,6 +172,21 @@ async def test_a_model_server_that_is_away_is_not_ready(pod: Pod, service: Servi
         response = await client.post("/v1/predict", json={"text": "a"})
     assert response.status_code == 503
     assert response.headers["retry-after"] == "1"
+
+
+async def test_scores_are_those_at_the_temperature_of_the_export(pod: Pod):
+    pod.configure(pod.push_model(preprocessing_json=preprocessing(temperature=2.5)))
+    assert pod.fetch() == 0
+    service = pod.service()
+    await service.knowledge.step()
+    pod.server.row = [1.0, 6.0, -2.0]
+    async with http_client(service) as client:
+        answer = (await client.post("/v1/predict", json={"text": QUESTION})).json()
+    shares = [math.exp(logit / 2.5) for logit in pod.server.row]
+    assert [label["id"] for label in answer["labels"]] == ["HP:2", "HP:1", "HP:3"], "the order is that of the logits"
+    assert [label["score"] for label in answer["labels"]] == pytest.approx(
+        [share / sum(shares) for share in sorted(shares)[::-1]], abs=1e-6
+    )
 
 
 async def test_an_output_of_the_wrong_size_is_an_internal_error(pod: Pod, service: Service):
