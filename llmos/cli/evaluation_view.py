@@ -72,7 +72,8 @@ def render(document: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Yield what a terminal shows."""
     evaluation = document["evaluation"]
     yield f"[bold]model/{escape(document['model'])}[/bold] {document['digest']} {escape(document['precision'])}"
-    yield f"[dim]{evaluation['items']:,} items of {evaluation['digest']}[/dim]"
+    uses = f", measured on {evaluation['uses']:,} times in the namespace when it was made" if evaluation.get("uses", 1) > 1 else ""
+    yield f"[dim]{evaluation['items']:,} items of {evaluation['digest']}{uses}[/dim]"
     if document["refused"]:
         yield f"[red]not in the version: {_clean(document['refused'])}[/red]"
     yield _render_metrics(document)

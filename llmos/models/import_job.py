@@ -7,6 +7,7 @@ content that is not in the hashed spec or in the parents.
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from llmos.artifacts import Registry
 from llmos.models.compute import wait_passively
 from llmos.models.config import ModelSpec, parse_model_spec
 from llmos.models.evaluation.prepare import EvaluationSet, prepare_evaluation
+from llmos.models.evaluation.uses import count_uses
 from llmos.models.labels import Label, read_labels
 from llmos.models.plan import Available, check_plan, plan_import
 from llmos.models.weights import take_weights
@@ -79,7 +81,7 @@ def _prepare_evaluation(
 ) -> EvaluationSet | None:
     if spec.evaluation is None:
         return None
-    return prepare_evaluation(
+    evaluated = prepare_evaluation(
         spec.evaluation,
         labels,
         config.scratch / "datasets",
@@ -88,6 +90,8 @@ def _prepare_evaluation(
         parent=config.parents.get("trainingJob"),
         reporter=reporter,
     )
+    uses = count_uses(registry, config.target.repository, dataset=evaluated.digest, inputs_hash=config.inputs_hash)
+    return replace(evaluated, num_uses=uses)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Must not: import torch or NumPy.
 """
 
+from llmos.models.datasets.ancestry import Ancestry, find_ancestry
 from llmos.models.datasets.examples import Dataset, Example, LabelKind, find_unknown_label
 from llmos.models.datasets.fetching import fetch_dataset, fetch_training_items
 from llmos.models.datasets.overlap import Overlap, find_overlap
@@ -11,6 +12,7 @@ from llmos.models.datasets.reading import Columns, read_csv, read_jsonl
 from llmos.models.datasets.splitting import Parts, is_chosen, split_for_evaluation
 
 __all__ = [
+    "Ancestry",
     "Columns",
     "Dataset",
     "Example",
@@ -20,6 +22,7 @@ __all__ = [
     "dataset_layers",
     "fetch_dataset",
     "fetch_training_items",
+    "find_ancestry",
     "find_overlap",
     "find_unknown_label",
     "is_chosen",

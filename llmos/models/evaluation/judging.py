@@ -63,7 +63,9 @@ class Judge:
         lines = "; ".join(f"{item['precision']}: {item['message']}" for item in refused)
         if any(isinstance(item.decision, Undecided) for item in self._measured):
             raise PermanentError(f"no precision is known to pass spec.evaluation: {lines}; give more items", reason="GateUndecided")
-        raise PermanentError(f"no precision passes spec.evaluation: {lines}; nothing was published", reason="GateFailed")
+        uses = self._evaluator.evaluated.num_uses or 1
+        often = f", and the set has been measured on {uses} times" if uses > 1 else ""
+        raise PermanentError(f"no precision passes spec.evaluation: {lines}; nothing was published{often}", reason="GateFailed")
 
     def push_report(self, registry: Registry, repository: Repository) -> str:
         """Push what `llmos eval` reads and return its digest, which belongs into the measurements."""

@@ -4,7 +4,7 @@ Everything here can go wrong before a model is loaded, and then does. Must not: 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from llmos.models.datasets import (
     Parts,
     fetch_dataset,
     fetch_training_items,
+    find_ancestry,
     find_overlap,
     find_unknown_label,
     split_for_evaluation,
@@ -44,9 +45,19 @@ class EvaluationSet:
     media: Mapping[str, Path] = field(default_factory=dict)
     """Digest to file, of pictures and recordings."""
 
+    num_unknown_ancestors: int = 0
+    """Ancestors of which nobody can say any more what they learned from."""
+
+    num_uses: int | None = None
+    """How often the set was measured on in the namespace, this time among them; None where that was not counted."""
+
     def describe(self) -> Mapping[str, Any]:
         """Return the facts for the measurements."""
         compared = {} if self.num_training_items is None else {"comparedWithTrainingItems": self.num_training_items}
+        if self.num_unknown_ancestors:
+            compared["unknownAncestors"] = self.num_unknown_ancestors
+        if self.num_uses is not None:
+            compared["uses"] = self.num_uses
         return {
             "digest": self.digest,
             "items": len(self.parts.evaluation),
@@ -88,11 +99,24 @@ def prepare_evaluation(
         reporter.progress("Evaluate", 0, "reading the evaluation set")
     dataset = fetch_dataset(spec.dataset, into / "evaluation", registry=registry, parent=parent, label_kind=kind, reporter=reporter)
     check_labels(dataset, labels)
-    training = fetch_training_items(registry, parent, into / "training") if parent is not None else None
-    if training is not None:
-        check_contamination(dataset, training)
-    num_training = None if training is None else len(training.examples)
-    return split_dataset(dataset, spec, num_training_items=num_training, is_fitted=not task.is_generative)
+    num_training, num_unknown = _compare_with_ancestors(dataset, into, registry, parent) if parent is not None else (None, 0)
+    found = split_dataset(dataset, spec, num_training_items=num_training, is_fitted=not task.is_generative)
+    return replace(found, num_unknown_ancestors=num_unknown)
+
+
+def _compare_with_ancestors(dataset: Dataset, into: Path, registry: Registry, parent: ParentRef) -> tuple[int | None, int]:
+    """Refuse a set that some ancestor was trained on.
+
+    Returns: how many training items it was held against, None if no ancestor carries any; and how many ancestors nobody can look into.
+    """
+    ancestry = find_ancestry(registry, parent)
+    num_items = 0
+    for number, training in enumerate(ancestry.trainings):
+        items = fetch_training_items(registry, training, into / f"training-{number}")
+        assert items is not None, "an ancestry names only versions that carry items"
+        check_contamination(dataset, items)
+        num_items += len(items.examples)
+    return (num_items if ancestry.trainings else None), ancestry.num_unknown
 
 
 def split_dataset(

@@ -23,6 +23,7 @@ _OF_AN_EXPORT = (
 _OF_A_GENERATOR = ("bitsPerByte", "topTokenAgreement", "tokensPerSecond", "firstTokenMilliseconds")
 """What is measured of an export that writes; decimals, which selectors compare like any metric."""
 _CHOICE = ("precision", "precisionReason")
+_FACTS = ("digest", "items", "calibrationItems", "uses", "unknownAncestors", "metric")
 _MOST_LABEL_IDS = 256
 _MOST_TEXT = 4096
 
@@ -47,7 +48,7 @@ def _model(version: Version) -> Json:
             written = {name: str(values[name]) for name in _OF_A_GENERATOR if values.get(name)}
             estimates = _present(measurements=written | _estimates(_mapping(values.get("evaluation"))))
             onnx.append({"precision": precision, **_payload(payload), **shown, **estimates})
-    facts = {name: evaluation[name] for name in ("digest", "items", "calibrationItems", "metric") if name in evaluation}
+    facts = {name: evaluation[name] for name in _FACTS if name in evaluation}
     return _present(
         weights=_weights(version.provenance.payload("weights")),
         onnx=onnx,

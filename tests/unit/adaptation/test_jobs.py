@@ -188,6 +188,7 @@ def test_a_training_carries_what_it_held_out_and_what_it_learned_from(world: lis
     assert measured["digest"] == held_out.digest
     assert measured["items"] + measured["calibrationItems"] == values["heldOutItems"]
     assert measured["comparedWithTrainingItems"] == values["trainItems"]
+    assert measured["uses"] >= 1
 
 
 @pytest.mark.parametrize(

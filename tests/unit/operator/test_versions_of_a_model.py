@@ -45,6 +45,14 @@ async def test_the_headline_is_the_metric_a_model_is_judged_by(world: World) -> 
     assert {name: world.status(key)["versions"][0][name] for name in ("metric", "value")} == {"metric": "macroF1", "value": "0.7"}
 
 
+async def test_the_status_says_what_a_version_was_measured_on_and_how_often_that_was_used(world: World) -> None:
+    key = world.add("Model", "minilm", with_tokens(8))
+    facts = {"digest": "sha256:" + "d" * 64, "items": 90, "calibrationItems": 10, "uses": 4, "unknownAncestors": 1, "metric": "Accuracy"}
+    world.publish(key, accuracy="0.1", evaluation={**facts, "report": "sha256:" + "e" * 64})
+    await world.settle(key)
+    assert world.status(key)["version"]["evaluation"] == facts
+
+
 def test_nothing_is_remembered_of_nothing_and_a_memory_is_kept_while_there_is_none(world: World) -> None:
     assert remember_version([], None, "TextClassification", world.clock.now()) is None
     before = [{"digest": "sha256:x", "time": "2026-01-01T00:00:00Z"}]
