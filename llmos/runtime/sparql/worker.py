@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from pyoxigraph import Store
 
@@ -20,6 +20,8 @@ from llmos.runtime.sparql.isolation import give_up_privileges, limit_memory
 
 __all__ = ["main"]
 
+_NICENESS: Final = 10
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve a store to the process at the other end of standard input and output."""
@@ -28,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--memory-bytes", type=int, required=True)
     arguments = parser.parse_args(argv)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A query may take long; whoever asks for an answer beside it should not wait for its turn on the same core.
+    os.nice(_NICENESS)
     # Before the store is opened: the filter holds for this thread and those it starts, so the library's must come later.
     give_up_privileges()
     store = Store.read_only(str(arguments.store))

@@ -4,9 +4,11 @@ import asyncio
 import json
 import sqlite3
 
+import httpx
 import pytest
+import uvicorn
 
-from llmos.runtime.app import Service
+from llmos.runtime.app import Service, create_app
 from tests.unit.knowledge.conftest import OBO
 from tests.unit.runtime.conftest import Pod, eventually, http_client
 
@@ -163,3 +165,41 @@ async def test_a_name_that_stands_twice_is_refused(pod: Pod, service: Service):
     pod.paths.active.write_text(json.dumps(document))
     assert not await service.knowledge.step()
     assert "each knowledge base may stand once" in service.knowledge.state.error
+
+
+async def test_no_request_is_lost_or_mixed_while_snapshots_switch_back_and_forth_under_load(pod: Pod, service: Service):
+    first, second = service.knowledge.current[0].digest, pod.push_knowledge(OTHER)
+    pods_files = {first: pod.paths.active.read_text()}
+    pod.activate(second)
+    pods_files[second.digest] = pod.paths.active.read_text()
+    expected = {first: ["large head"], second.digest: ["big head"]}
+    http = uvicorn.Server(uvicorn.Config(create_app(service), port=0, log_config=None, access_log=False))
+    serving = asyncio.create_task(http.serve())
+    await eventually(lambda: http.started)
+    port = http.servers[0].sockets[0].getsockname()[1]
+    seen: dict[str, int] = {}
+    stop = False
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        while not stop:
+            response = await client.post("/v1/predict", json={"text": "large head, big head"})
+            assert response.status_code == 200, response.text
+            answer = response.json()
+            (knowledge,) = answer["knowledge"]
+            assert [entity["text"] for entity in answer["entities"]] == expected[knowledge["digest"]], "one set for the whole of an answer"
+            looked = await client.get("/v1/knowledge/hpo/search", params={"text": expected[knowledge["digest"]][0]})
+            assert looked.status_code == 200
+            seen[knowledge["digest"]] = seen.get(knowledge["digest"], 0) + 1
+
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        clients = [asyncio.create_task(ask(client)) for _ in range(4)]
+        for digest in [second.digest, first] * 5:
+            pod.paths.active.write_text(pods_files[digest])
+            assert await service.knowledge.step(), service.knowledge.state
+            assert service.knowledge.current[0].digest == digest
+            await asyncio.sleep(0.05)
+        stop = True
+        await asyncio.gather(*clients)
+    http.should_exit = True
+    await serving
+    assert set(seen) == {first, second.digest}
