@@ -130,6 +130,28 @@ def test_an_inference_pods_configuration_is_read(tmp_path: Path) -> None:
         load_inference_config(write(tmp_path / "c", INFERENCE, {"limits.timeoutSeconds": 0}))
 
 
+def test_sparql_is_absent_or_bounded(tmp_path: Path) -> None:
+    assert load_inference_config(write(tmp_path / "c", INFERENCE)).sparql is None
+    sparql = {
+        "timeoutSeconds": 30,
+        "maximumRows": 10,
+        "workers": 2,
+        "prefixes": [{"prefix": "HP", "iri": "http://purl.obolibrary.org/obo/HP_"}],
+    }
+    config = load_inference_config(write(tmp_path / "c", {**INFERENCE, "sparql": sparql}))
+    assert config.sparql is not None
+    assert config.sparql.prefix_map == {"HP": "http://purl.obolibrary.org/obo/HP_"}
+    assert config.longest_request_s == 30
+    for field, value in (("timeoutSeconds", 61), ("maximumRows", 0), ("workers", 9), ("prefixes", [{"prefix": "HP", "iri": "<no>"}])):
+        with pytest.raises(ConfigError, match=rf"sparql\.{field}"):
+            load_inference_config(write(tmp_path / "c", {**INFERENCE, "sparql": {**sparql, field: value}}))
+
+
+def test_partitions_are_read_sorted(tmp_path: Path) -> None:
+    item = {**KNOWLEDGE["knowledge"][0], "partitions": ["ward", "staff", "ward"]}
+    assert load_knowledge_config(write(tmp_path / "c", {"knowledge": [item]})).knowledge[0].partitions == ("staff", "ward")
+
+
 def test_active_knowledge_is_read_and_may_be_empty(tmp_path: Path) -> None:
     assert load_knowledge_config(write(tmp_path / "c", KNOWLEDGE)).knowledge[0].name == "hpo"
     assert load_knowledge_config(write(tmp_path / "c", {"knowledge": []})).knowledge == ()
