@@ -110,6 +110,9 @@ class _Spec(_Part):
     """The hashed spec of a KnowledgeBase."""
 
     sources: Annotated[tuple[_Source, ...], Field(min_length=1, max_length=64)]
+    refresh: str | None = None
+    """Makes these other inputs than the same sources had before: they are looked up again. It decides nothing else."""
+
     linking: _Linking = _Linking()
     entities: _Entities | None = None
 

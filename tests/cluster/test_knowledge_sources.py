@@ -18,8 +18,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 def ontology(prefix: str, *names: str) -> str:
     """A small OBO file: a root and terms below it."""
     terms = [
-        f"[Term]\nid: {prefix}:{number}\nname: {name}\n" + (f"is_a: {prefix}:0\n" if number else "")
-        for number, name in enumerate(names)
+        f"[Term]\nid: {prefix}:{number}\nname: {name}\n" + (f"is_a: {prefix}:0\n" if number else "") for number, name in enumerate(names)
     ]
     return "format-version: 1.2\ndata-version: releases/2026-01-01\n\n" + "\n".join(terms)
 

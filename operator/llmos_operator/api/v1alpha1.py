@@ -204,6 +204,10 @@ class KnowledgeBaseSpec(Spec):
     """`KnowledgeBase`."""
 
     sources: tuple[KnowledgeSource, ...]
+    refresh: str | None = None
+    """Any text; another one is another build. With a schedule, the reconciler adds the time that is due."""
+
+    schedule: str | None = None
     linking: Linking = Linking()
     entities: Entities | None = None
     snapshot: VersionChoice = VersionChoice()
@@ -220,7 +224,10 @@ class KnowledgeBaseSpec(Spec):
     def hashed(self) -> Json:
         """Return what decides the content."""
         # Knowledge bases of before a field keep their hash: what is absent is not in it.
-        added = {"entities": self.entities.to_json()} if self.entities else {}
+        added = {
+            **({"entities": self.entities.to_json()} if self.entities else {}),
+            **({"refresh": self.refresh} if self.refresh else {}),
+        }
         return {"sources": [source.hashed() for source in self.sources], "linking": self.linking.hashed(), **added}
 
 

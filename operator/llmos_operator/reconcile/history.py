@@ -1,4 +1,4 @@
-"""The latest versions a Model has had: what one can go back to without looking into the registry.
+"""What an object has had before: what one can go back to without looking into the registry.
 
 Pure. It is a memory, not a record: the registry has every version (`llmos versions`), and a status that was wiped begins anew.
 """
@@ -11,7 +11,7 @@ from llmos_operator.reconcile.candidates import candidate_of
 from llmos_operator.reconcile.choose import headline_metric
 from llmos_operator.status.conditions import format_time
 
-__all__ = ["MOST_VERSIONS", "remember_version"]
+__all__ = ["MOST_VERSIONS", "remember_previous", "remember_version"]
 
 MOST_VERSIONS: Final = 10
 
@@ -37,3 +37,11 @@ def _headline(version: Json, task: str) -> Json:
     body: Json = {"metadata": {"name": ""}, "spec": {"task": task}, "status": {"version": version}}
     found = candidate_of(body, None).metrics.get(metric)
     return {"metric": metric, "value": str(found)} if found is not None else {}
+
+
+def remember_previous(before: Json | None, served: Json | None, serves: Json | None, now: datetime) -> Json | None:
+    """Return what a KnowledgeBase served before the snapshot it serves now; as it stands, unless that has just changed."""
+    if not served or not serves or not served.get("digest") or served["digest"] == serves.get("digest"):
+        return before
+    kept = {name: served[name] for name in ("digest", "contentDigest", "refresh") if served.get(name)}
+    return {**kept, "replacedTime": format_time(now)}

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from llmos.artifacts import Version
 from llmos.errors import EXIT_PERMANENT
-from llmos_operator.api import TrainingJobSpec
+from llmos_operator.api import KnowledgeBaseSpec, TrainingJobSpec
 from llmos_operator.desired import Installation, JobInputs, build_job
 from llmos_operator.desired.job import has_old_image, job_changes
 from llmos_operator.names import QUEUE_LABEL, Json, ObjectKey
@@ -31,6 +31,7 @@ from llmos_operator.reconcile.job_state import (
 from llmos_operator.reconcile.job_status import NOTHING_NEW, JobNews, build_status
 from llmos_operator.reconcile.plan import Action, Create, Delete, Patch, Plan
 from llmos_operator.reconcile.rechecks import LOST_S
+from llmos_operator.reconcile.refresh import next_time
 from llmos_operator.reconcile.registry import Answer
 from llmos_operator.status import Failure, Reason, Trouble, Verdict, pod_trouble
 from llmos_operator.status.conditions import find_condition, format_time, parse_time, status_patch
@@ -62,7 +63,16 @@ def decide(observed: JobObserved, now: datetime, installation: Installation) -> 
     outcome = _judge(observed, now, installation)
     status = build_status(observed, outcome.verdict, outcome.news, now)
     changed = bool(status_patch(observed.subject.status, status))
-    return Plan(outcome.actions, status if changed else None, outcome.verdict.retry_s)
+    return Plan(outcome.actions, status if changed else None, _look_again_s(observed, outcome.verdict, now))
+
+
+def _look_again_s(observed: JobObserved, verdict: Verdict, now: datetime) -> float | None:
+    """Return when to look again by itself: what the verdict asks for, or when the schedule has its next time."""
+    schedule = observed.spec.schedule if isinstance(observed.spec, KnowledgeBaseSpec) else None
+    if schedule is None:
+        return verdict.retry_s
+    due_s = (next_time(schedule, now) - now).total_seconds()
+    return due_s if verdict.retry_s is None else min(due_s, verdict.retry_s)
 
 
 def _judge(observed: JobObserved, now: datetime, installation: Installation) -> _Outcome:

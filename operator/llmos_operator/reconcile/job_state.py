@@ -18,6 +18,7 @@ from llmos_operator.names import (
     Json,
 )
 from llmos_operator.reconcile.choose import Chosen
+from llmos_operator.reconcile.refresh import hash_of_refresh
 from llmos_operator.reconcile.registry import NOT_ASKED, Lookup
 from llmos_operator.reconcile.resolve import Resolved
 from llmos_operator.reconcile.subject import Subject
@@ -100,6 +101,14 @@ class JobObserved:
         if not self.version or not self.version.get("digest"):
             return False
         return self.version["digest"] == self.pinned if self.pinned else self.version.get("inputsHash") == self.inputs_hash
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether status has a snapshot of this very spec, only of an earlier refresh: it serves on, whatever becomes of the next."""
+        if not isinstance(self.spec, KnowledgeBaseSpec) or self.pinned or not self.version or not self.spec.refresh:
+            return False
+        before = self.version.get("inputsHash")
+        return before != self.inputs_hash and before == hash_of_refresh(self.spec, self.version.get("refresh"))
 
     def is_at_rest_with_version(self) -> bool:
         """Say whether status has what is asked for, and no Job is making it again."""

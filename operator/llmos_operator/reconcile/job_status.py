@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from llmos_operator.api import KnowledgeBaseSpec
 from llmos_operator.names import REQUESTED_AT_ANNOTATION, Json
-from llmos_operator.reconcile.history import remember_version
+from llmos_operator.reconcile.history import remember_previous, remember_version
 from llmos_operator.reconcile.job_state import JobObserved, attempt_of
+from llmos_operator.reconcile.refresh import next_time
 from llmos_operator.status import Condition, Failure, Reason, Verdict, merge_conditions, summary
+from llmos_operator.status.conditions import format_time
 from llmos_operator.status.versions import VERSION_FIELD
 
 __all__ = ["NOTHING_NEW", "JobNews", "build_status"]
@@ -48,6 +51,11 @@ def build_status(observed: JobObserved, verdict: Verdict, news: JobNews, now: da
     if subject.key.kind == "Model":
         status["versions"] = remember_version(before.get("versions") or [], news.version or observed.version, observed.task, now)
         status["plan"] = observed.plan or (before.get("plan") if same or not known else None)
+    if isinstance(observed.spec, KnowledgeBaseSpec):
+        snapshot = news.version or observed.version
+        status["previous"] = remember_previous(before.get("previous"), before.get("snapshot"), snapshot, now)
+        schedule = observed.spec.schedule
+        status["nextRefreshTime"] = format_time(next_time(schedule, now)) if schedule else None
     if observed.chosen:
         status["selection"] = observed.chosen.document
     if subject.key.kind == "TrainingJob":
@@ -56,6 +64,8 @@ def build_status(observed: JobObserved, verdict: Verdict, news: JobNews, now: da
 
 
 def _conditions(observed: JobObserved, verdict: Verdict) -> list[Condition]:
+    if observed.is_stale and not verdict.is_ready:
+        return _stale(observed, verdict)
     if observed.subject.key.kind != "TrainingJob":
         return summary(verdict)
     # The conventions' pair for something that ends; Ready mirrors Succeeded for tools that know only Ready.
@@ -67,6 +77,17 @@ def _conditions(observed: JobObserved, verdict: Verdict) -> list[Condition]:
     failed = "True" if verdict.is_stalled else "False" if verdict.is_known else "Unknown"
     mirrored = Condition("Ready", succeeded.status, succeeded.reason, succeeded.message)
     return [mirrored, succeeded, Condition("Failed", failed, verdict.reason, verdict.message), *rest]
+
+
+def _stale(observed: JobObserved, verdict: Verdict) -> list[Condition]:
+    """Say that what serves is of an earlier refresh: it is as good as it was, so that is no reason to be unready."""
+    assert isinstance(observed.spec, KnowledgeBaseSpec)
+    version = observed.version or {}
+    ready = Condition("Ready", "True", Reason.Built, f"snapshot {version.get('digest')} is in the registry")
+    earlier = f"of refresh {version['refresh']}" if version.get("refresh") else "of before the first refresh"
+    message = f"the snapshot is {earlier}, and {observed.spec.refresh} is due: {verdict.message}"
+    _, *rest = summary(verdict)
+    return [ready, *rest, Condition("Stale", "True", verdict.reason, message)]
 
 
 def _job(job: Json) -> Json:

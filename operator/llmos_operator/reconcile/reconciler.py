@@ -16,9 +16,11 @@ from llmos_operator.desired import Installation
 from llmos_operator.names import Json, ObjectKey
 from llmos_operator.reconcile import job_decide, service_decide
 from llmos_operator.reconcile.execute import Executor
+from llmos_operator.reconcile.job_state import finished_as
 from llmos_operator.reconcile.observe import Observer
 from llmos_operator.reconcile.plan import Apply, Plan
 from llmos_operator.reconcile.rechecks import Rechecks
+from llmos_operator.reconcile.refresh import bind_refresh
 from llmos_operator.reconcile.registry import RegistryReader, VersionStore
 from llmos_operator.reconcile.rollouts import RolloutTurns
 from llmos_operator.reconcile.subject import Subject
@@ -100,6 +102,9 @@ class Reconciler:
             if any(isinstance(action, Apply) and action.takes_turn for action in plan.actions):
                 self._turns.take(subject.key)
             return plan
+        if isinstance(spec, KnowledgeBaseSpec):
+            jobs = self._cache.owned(subject.key, uid=subject.uid, kind="Job")
+            spec = bind_refresh(spec, self._clock.now(), tuple(job for job in jobs if finished_as(job) is None))
         assert isinstance(spec, ModelSpec | KnowledgeBaseSpec | TrainingJobSpec)
         return job_decide.decide(await self._observer.job_backed(subject, spec), self._clock.now(), self._installation)
 

@@ -115,6 +115,7 @@ def _knowledge(version: Version) -> Json:
         payloadDigest=payload.digest if payload else None,
         sizeBytes=payload.size_bytes if payload else None,
         sources=_sources(version, payload),
+        refresh=version.provenance.spec.get("refresh"),
         **{name: int(values[name]) for name in ("entities", "names", "facts") if name in values},
     )
 
