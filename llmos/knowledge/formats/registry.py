@@ -49,7 +49,7 @@ def without_options(name: str, parse: Parse) -> Bind:
 
 def _checked(name: str, field: str, options_type: type[_Options], options: Mapping[str, Any]) -> _Options:
     try:
-        return TypeAdapter(options_type).validate_python(dict(options))
+        return TypeAdapter(options_type).validate_python(dict(options), by_alias=True, by_name=False)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in (field, *first["loc"]))
