@@ -84,7 +84,7 @@ def _canonical(group: Sequence[Quad]) -> Iterator[str]:
     def name(label: str) -> BlankNode:
         own = everything.copy()
         own.update(f"\n_:{label}".encode())
-        return BlankNode(own.hexdigest()[:_HASH_DIGITS])
+        return BlankNode(f"n{own.hexdigest()[:_HASH_DIGITS]}")  # no label that could be read as a number
 
     for quad in canonical:
         subject = name(quad.subject.value) if isinstance(quad.subject, BlankNode) else quad.subject

@@ -24,7 +24,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
             location=EXAMPLE / file["path"],
             options=file.get("rdf") or file.get("mapping") or {},
         )
-        for file in yaml.safe_load((EXAMPLE / "files.txt").read_text())
+        for file in yaml.safe_load((EXAMPLE / "10-knowledge.yaml").read_text())["spec"]["sources"][0]["files"]
     ]
     assert build_snapshot(files, folder, linking=LinkingSettings(languages=("en", "zh"))).problems == []
     return folder
