@@ -8,6 +8,7 @@ Must not: resolve identifiers, or fetch anything that a file points to.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import field
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 from typing import Literal as OneOf
@@ -35,6 +36,9 @@ RDF_FORMATS: Final = {
 
 _TO_SURVEY: Final = re.compile(rb"_:|deprecated|\\\\[uU]")
 """What a line of N-Triples must hold to matter to the survey: a blank node, `owl:deprecated`, or an escape that may hide it."""
+
+_PREDICATES: Final = 10_000
+"""So many properties are remembered; a file has a few dozen."""
 
 UNTYPED: Final = "Thing"
 """Kind of a subject that the file gives no class."""
@@ -114,8 +118,8 @@ class _Teller:
 
     def tell(self, statements: Iterator[tuple[int, Quad]], *, with_blank: bool) -> None:
         """Tell all statements, those with blank nodes only if they are canonical ones."""
-        handlers, shorten, sink = self.handlers, self.shorten, self.sink
-        tell_fact, tell_attribute = sink.fact, sink.attribute
+        plan, shorten = lru_cache(maxsize=_PREDICATES)(self._plan), self.shorten
+        tell_fact, tell_attribute = self.sink.fact, self.sink.attribute
         previous, subject_id, is_retired = "", "", False
         for line, (subject, predicate, object, _graph) in statements:
             kind = type(object)
@@ -125,28 +129,26 @@ class _Teller:
                 previous, subject_id, is_retired = value, self.identifier(subject), value in self.retired
                 if not is_retired:
                     self.untyped.add(subject_id)
-            iri = predicate.value
-            if is_retired and iri not in REPLACED_BY:
+            handle, name = plan(predicate.value)
+            if is_retired and handle != self._replaced:
                 continue
-            if handle := handlers.get(iri):
-                handle(subject_id, iri, object, line)
+            if handle:
+                handle(subject_id, predicate.value, object, line)
             elif kind is NamedNode:
-                tell_fact(subject_id, RENAMED.get(iri) or shorten(iri), shorten(object.value), line=line)
+                tell_fact(subject_id, name, shorten(object.value), line=line)
             elif kind is Literal:
-                datatype = object.datatype.value
                 language = object.language or ""
-                tell_attribute(
-                    subject_id,
-                    shorten(iri),
-                    object.value,
-                    datatype="" if language or datatype == XSD_STRING else datatype,
-                    language=language,
-                    line=line,
-                )
+                datatype = "" if language else object.datatype.value
+                datatype = "" if datatype == XSD_STRING else datatype
+                tell_attribute(subject_id, name, object.value, datatype=datatype, language=language, line=line)
             elif kind is BlankNode:
-                tell_fact(subject_id, RENAMED.get(iri) or shorten(iri), f"_:{object.value}", line=line)
+                tell_fact(subject_id, name, f"_:{object.value}", line=line)
             else:
-                sink.problem(line, f"{subject_id} {shorten(iri)}: a statement about a statement is not read")
+                self.sink.problem(line, f"{subject_id} {name}: a statement about a statement is not read")
+
+    def _plan(self, iri: str) -> tuple[_Handle | None, str]:
+        """Return what is done with a property, and what we call it."""
+        return self.handlers.get(iri), RENAMED.get(iri) or self.shorten(iri)
 
     def finish(self) -> None:
         """Tell the subjects that were given no class; only now is it certain."""
