@@ -5,6 +5,7 @@ process of its own, opened afresh, so that its anonymous memory is what a sideca
 """
 
 import argparse
+import random
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -30,16 +31,16 @@ BARS: Final = {100_000: 5.0, 1_000_000: 5.0, 10_000_000: 10.0}
 MEMORY_BAR_MB: Final = 150.0
 
 
-def make_texts(graph: SyntheticGraph, *, seed: int = 7) -> list[str]:
+def make_texts(graph: SyntheticGraph, *, num_texts: int = NUM_TEXTS) -> list[str]:
     """Return texts with a dozen names each, between words that begin like names and are none."""
-    rng = np.random.default_rng(seed)
+    rng = random.Random(7)
     filler = sorted({word + "q" for label in graph.labels[:3000] for word in label.split()})
     texts = []
-    for _ in range(NUM_TEXTS):
-        chosen = [graph.labels[number] for number in rng.integers(0, len(graph.labels), NAMES_IN_TEXT).tolist()]
+    for _ in range(num_texts):
+        chosen = rng.choices(graph.labels, k=NAMES_IN_TEXT)
         characters = sum(map(len, chosen))
         while characters < TEXT_CHARACTERS:
-            chosen.append(str(rng.choice(filler)))
+            chosen.append(rng.choice(filler))
             characters += len(chosen[-1]) + 1
         rng.shuffle(chosen)
         texts.append(" ".join(chosen)[:TEXT_CHARACTERS])

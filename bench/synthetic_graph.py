@@ -94,8 +94,11 @@ def make_graph(num_triples: int) -> SyntheticGraph:
 def _words(rng: np.random.Generator) -> NDArray[np.str_]:
     words: dict[str, None] = {}
     while len(words) < _NUM_WORDS:
-        words["".join(rng.choice(_SYLLABLES, rng.integers(2, 5))) + str(rng.choice(_ENDINGS))] = None
-    return np.array(list(words))
+        syllables = rng.integers(0, len(_SYLLABLES), (_NUM_WORDS, 4)).tolist()
+        endings, lengths = rng.integers(0, len(_ENDINGS), _NUM_WORDS).tolist(), rng.integers(2, 5, _NUM_WORDS).tolist()
+        for chosen, ending, length in zip(syllables, endings, lengths, strict=True):
+            words["".join(_SYLLABLES[index] for index in chosen[:length]) + _ENDINGS[ending]] = None
+    return np.array(list(words)[:_NUM_WORDS])
 
 
 def _skewed(rng: np.random.Generator, size: int, limit: int) -> Integers:

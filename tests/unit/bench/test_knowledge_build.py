@@ -54,6 +54,6 @@ def test_the_graph_is_the_same_every_time_and_has_as_many_triples_as_it_says(tmp
 
 def test_texts_hold_a_dozen_names_in_two_kilobytes() -> None:
     graph = make_graph(5_000)
-    texts = make_texts(graph)
+    texts = make_texts(graph, num_texts=20)
     assert max(map(len, texts)) <= TEXT_CHARACTERS
     assert sum(label in texts[0] for label in set(graph.labels)) >= NAMES_IN_TEXT - 2
