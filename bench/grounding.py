@@ -1,4 +1,4 @@
-"""How long it takes to find a text's entities and their facts: `python -m bench.grounding`. docs/benchmarks.md says how to read it.
+"""How long it takes to find a text's entities, their facts and what rules say: `python -m bench.grounding`. docs/benchmarks.md says how to read it.
 
 Texts of 2 KB over a synthetic graph of each size: names of its entities between words of no meaning. Linking and reading happen in a
 process of its own, opened afresh, so that its anonymous memory is what a sidecar's would be.
@@ -52,12 +52,16 @@ def build_figures(size: int, result: dict[str, Any]) -> list[Figure]:
     bar = min(bar for largest, bar in BARS.items() if size <= largest * 1.1)
     total = np.asarray(result["totalMilliseconds"])
     label = f"{size:,} triples"
-    found = f"{result['mentions'] / len(total):.1f} entities and {result['facts'] / len(total):.0f} facts a text"
+    found = (
+        f"{result['mentions'] / len(total):.1f} entities and {result['facts'] / len(total):.0f} facts a text, {result['verdicts']} verdicts"
+    )
     detail = f"p50 {np.percentile(total, 50):.2f}; {found}"
     memory = f"{result['filesBytes'] / 1e6:.0f} MB of files, mapped"
     return [
-        bounded(f"link and facts of 2 KB, p99, {label}", [float(np.percentile(total, 99))], "ms", bar=bar, detail=detail),
+        bounded(f"link, facts, {result['rules']} rules, p99, {label}", [float(np.percentile(total, 99))], "ms", bar=bar, detail=detail),
+        informative("  processor time of the same, p99", [float(np.percentile(result["cpuMilliseconds"], 99))], "ms"),
         informative("  of it linking, p99", [float(np.percentile(result["linkMilliseconds"], 99))], "ms"),
+        informative("  of it facts, p99", [float(np.percentile(result["factsMilliseconds"], 99))], "ms"),
         bounded(f"  anonymous memory, {label}", [result["anonymousBytes"] / 1e6], "MB", bar=MEMORY_BAR_MB, detail=memory),
         informative("  opening it, with all checks", [result["openSeconds"] * 1e3], "ms"),
     ]

@@ -14,7 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from bench.knowledge_rules import all_rules
 from llmos.knowledge import LinkingSettings, Snapshot, SourceFile, build_snapshot
+from llmos.knowledge.rules import RULES_DOCUMENT, RuleSet, parse_rules
 
 __all__ = ["Memory", "main", "run"]
 
@@ -57,6 +59,8 @@ def build(sources: Path, target: Path, arguments: argparse.Namespace) -> dict[st
         SourceFile(source=path.stem, path=path.name, format="NTriples", package_version="1", location=path)
         for path in sorted(sources.glob("*.nt"))
     ]
+    from llmos.knowledge.rules.derive import rules_step
+
     fragments = None
     if arguments.cache:
         from llmos.knowledge.building.cache import FragmentCache
@@ -68,6 +72,8 @@ def build(sources: Path, target: Path, arguments: argparse.Namespace) -> dict[st
         files,
         target,
         linking=LinkingSettings(),
+        steps=[rules_step(parse_rules(all_rules()))],
+        documents={RULES_DOCUMENT: all_rules()},
         cache=fragments,
         scratch=target.parent,
         on_progress=lambda _percent, message: stages.append((message.split()[0], time.perf_counter())),
@@ -92,27 +98,38 @@ def bulk_load(sources: Path, target: Path, _arguments: argparse.Namespace) -> di
 
 
 def ground(texts: Path, target: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Link texts and read the facts of what they name."""
+    """Link texts, read the facts of what they name, and judge an answer by the rules."""
     lines = texts.read_text().splitlines()
     began = time.perf_counter()
     with Snapshot.open(target) as snapshot:
         opened = time.perf_counter() - began
         snapshot.warm()
-        link_ms, total_ms, num_mentions, num_facts = [], [], 0, 0
+        rules = RuleSet.load(snapshot)
+        answers = [id for id, _ in snapshot.entities() if "/Drug/" in id][::97]
+        link_ms, facts_ms, total_ms, cpu_ms, num_mentions, num_facts, num_verdicts = [], [], [], [], 0, 0, 0
         for index, text in enumerate(lines):
-            began = time.perf_counter()
+            began, began_cpu = time.perf_counter(), time.thread_time()
             mentions = snapshot.link(text)
             linked = time.perf_counter()
             facts = [snapshot.facts(id, arguments.facts) for id in dict.fromkeys(mention.id for mention in mentions)]
-            ended = time.perf_counter()
+            read = time.perf_counter()
+            verdicts = rules.judge(mentions, [(answers[index % len(answers)], 900)])
+            ended, ended_cpu = time.perf_counter(), time.thread_time()
             if index >= arguments.warm_up:
+                facts_ms.append((read - linked) * 1e3)
                 link_ms.append((linked - began) * 1e3)
                 total_ms.append((ended - began) * 1e3)
+                cpu_ms.append((ended_cpu - began_cpu) * 1e3)
                 num_mentions += len(mentions)
                 num_facts += sum(map(len, facts))
+                num_verdicts += len(verdicts)
         return {
             "linkMilliseconds": link_ms,
+            "factsMilliseconds": facts_ms,
             "totalMilliseconds": total_ms,
+            "cpuMilliseconds": cpu_ms,
+            "rules": rules.num_verdict_rules,
+            "verdicts": num_verdicts,
             "mentions": num_mentions,
             "facts": num_facts,
             "openSeconds": opened,
