@@ -1,11 +1,19 @@
 """Rules as a program for Nemo, an independent engine: the oracle. It knows facts and negation, no confidence."""
 
 import json
+from dataclasses import replace
 
 import nmo_python
 
 from llmos.knowledge.rules.strata import plan_rules
-from llmos.knowledge.rules.syntax import Attribute, Comparison, Entity, Fact, Kind, Variable, variables
+from llmos.knowledge.rules.syntax import Attribute, Comparison, Entity, Fact, Kind, Operator, Variable, variables
+
+_OPPOSITE = {
+    Operator.Equal: Operator.Different,
+    Operator.Less: Operator.GreaterOrEqual,
+    Operator.Greater: Operator.LessOrEqual,
+}
+_OPPOSITE |= {other: one for one, other in _OPPOSITE.items()}
 
 
 def derived_by_nemo(world, rules) -> set[tuple[str, str, str]]:
@@ -28,6 +36,9 @@ def _rule(rule, index):
     body = [_atom(atom) for atom in rule.conditions]
     helpers = []
     for place, atom in enumerate(rule.exceptions):
+        if isinstance(atom, Comparison):
+            body.append(_atom(replace(atom, operator=_OPPOSITE[atom.operator])))
+            continue
         # Nemo's negation has no variables of its own, so an exception becomes a relation over those that the rule binds.
         shared = [variable for variable in dict.fromkeys(variables(atom)) if variable in bound]
         terms = ", ".join(map(str, shared)) or '"x"'
@@ -45,7 +56,7 @@ def _atom(atom):
         case Attribute() if isinstance(atom.value, Variable):
             return f"v_{atom.attribute}({_term(atom.entity)}, {atom.value})"
         case Attribute():
-            fresh = f"?value_{abs(hash(str(atom)))}"
+            fresh = f"?value_{str(atom).encode().hex()}"
             return f"v_{atom.attribute}({_term(atom.entity)}, {fresh}), {fresh} {atom.operator} {atom.value.text}"
         case Comparison():
             return f"{_term(atom.left)} {atom.operator} {_term(atom.right)}"
