@@ -55,7 +55,7 @@ def build_index(connection: duckdb.DuckDBPyConnection, settings: LinkingSettings
     names = [key.rstrip(TOKEN_END).split(TOKEN_END) for _, key in rows]
     vocabulary = {token for name in names for token in name}
     word_bits = bucket_bits(len(vocabulary))
-    piece_bits = bucket_bits(len({piece for token in vocabulary for piece in pieces_of([token], 32)}))
+    piece_bits = bucket_bits(len({piece for name in names for piece in pieces_of(name, 32)}))
     related = connection.execute(_RELATED).fetchall()
     connection.execute("DROP TABLE compared")
     starts, others, weights = _relations(related, word_bits)

@@ -1,6 +1,7 @@
 """Soft linking: which parts of a text are compared, what is found to be like what, and an index that is data and never code."""
 
 import math
+import re
 from collections import Counter
 
 import numpy as np
@@ -99,6 +100,14 @@ def test_a_single_word_of_many_names_means_none_of_them(snapshot):
 
 def test_text_about_something_else_matches_nothing(snapshot):
     assert snapshot.link("I would like to cancel my subscription. Where is the parcel?") == []
+
+
+def test_chinese_is_compared_by_pairs_of_characters():
+    bits = 12
+    assert pieces_of(list("头痛"), bits) == pieces_of(["头", "痛"], bits)
+    shared = pieces_of(list("肌张力低下"), bits) & pieces_of(list("肌张力很低"), bits)
+    assert shared.total() == 3, "the edge and the first character, and two pairs"
+    assert not pieces_of(list("痛头"), bits) & pieces_of(list("头痛"), bits)
 
 
 def test_without_being_asked_for_there_is_no_index_and_no_match(tmp_path):
@@ -211,7 +220,9 @@ def test_the_search_finds_exactly_what_comparing_with_every_name_finds(names, as
 
 
 def _pieces(words):
-    return Counter(piece for word in words for piece in [f" {word} "[at : at + 3] for at in range(max(len(word), 1))])
+    runs = re.sub(r"(?<=[头痛]) (?=[头痛])", "", " ".join(words)).split()
+    sizes = [(f" {run} ", 2 if run[0] in "头痛" else 3) for run in runs]
+    return Counter(edged[at : at + size] for edged, size in sizes for at in range(len(edged) - size + 1))
 
 
 def cosine(one, other, everything):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from llmos.knowledge.linking.normalise import is_unspaced
 from llmos.knowledge.linking.soft.index import NgramIndex
 from llmos.knowledge.linking.soft.settings import SoftSettings
 from llmos.knowledge.linking.soft.spans import Part, parts_of
@@ -16,6 +17,9 @@ from llmos.knowledge.linking.soft.spans import Part, parts_of
 __all__ = ["MAXIMUM_PARTS", "SoftLinker", "SoftMatch"]
 
 MAXIMUM_PARTS: Final = 16
+
+_ONE_WORD_CHINESE: Final = 2
+"""So many Chinese characters are one word."""
 
 _ONE_WORD_PERCENT: Final = 80
 """A word alone must be all but a name: "knee" is like every name that has a knee in it, and means none of them."""
@@ -55,6 +59,7 @@ class SoftLinker:
         return matches
 
     def _compare(self, part: Part) -> SoftMatch | None:
-        least = max(self.settings.minimum_score_percent, _ONE_WORD_PERCENT if len(part.words) == 1 else 0) / 100
+        is_one_word = len("".join(part.words)) <= _ONE_WORD_CHINESE if is_unspaced("".join(part.words)) else len(part.words) == 1
+        least = max(self.settings.minimum_score_percent, _ONE_WORD_PERCENT if is_one_word else 0) / 100
         found = self.index.search(part.words, self.settings.maximum_candidates, least=least)
         return SoftMatch(part.start, part.end, tuple(found)) if found else None
