@@ -61,4 +61,4 @@ def test_the_pages_of_a_snapshot_are_shared_by_the_processes_that_serve_it(folde
         first.stdin.close()
     assert alone > 500, "the files are mapped, not copied"
     for share in shares:
-        assert share < 0.6 * alone, f"{share} KiB of {alone}: each bears half of what both have mapped"
+        assert share < 0.75 * alone, f"{share} KiB of {alone}: each bears half of what both have mapped, and the pages only it has touched"
