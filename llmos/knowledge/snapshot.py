@@ -174,6 +174,7 @@ class Snapshot:
             with (self._path / name).open("rb") as stream:
                 while stream.read(1 << 20):
                     pass
+        self._view.predicates()
 
     def close(self) -> None:
         """Close every thread's connection; call it when no thread is reading any more."""

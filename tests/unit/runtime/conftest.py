@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -151,14 +151,16 @@ class Pod:
             spec = {"task": task, "files": digest_bytes(repr(sorted(files.items())).encode())}
             return registry.push_version(MODEL_REPOSITORY, provenance("Model", spec, [pushed.payload("onnx", precision="Float32")]), {})
 
-    def push_knowledge(self, obo: str = OBO) -> Version:
-        name = digest_bytes(obo.encode())[7:15]
+    def push_knowledge(self, obo: str = OBO, *, private: str = "") -> Version:
+        """Build and push; `private` is the partition that the diseases belong to."""
+        name = digest_bytes(f"{private}{obo}".encode())[7:15]
         sources, built = self.folder / f"sources-{name}", self.folder / f"built-{name}"
         sources.mkdir(exist_ok=True)
         built.mkdir(exist_ok=True)
         for file in built.iterdir():
             file.unlink()
-        description = build_snapshot(write_sources(sources, obo), built, linking=LinkingSettings()).description
+        terms, diseases = write_sources(sources, obo)
+        description = build_snapshot([terms, replace(diseases, partition=private)], built, linking=LinkingSettings()).description
         layers = [FileLayer(path=file.name, source=file, media_type=KNOWLEDGE_FILE) for file in sorted(built.iterdir())]
         with self.registry() as registry:
             pushed = registry.push_payload(
@@ -191,9 +193,10 @@ class Pod:
         self.paths.config.write_text(json.dumps(config))
         self.activate(*knowledge)
 
-    def activate(self, *knowledge: Version) -> None:
+    def activate(self, *knowledge: Version, partitions: Sequence[str] = ()) -> None:
         """Do what the kubelet does when the ConfigMap changed."""
-        items = [{"name": "hpo", "repository": str(KNOWLEDGE_REPOSITORY), "digest": version.digest} for version in knowledge]
+        seen = {"partitions": list(partitions)} if partitions else {}
+        items = [{"name": "hpo", "repository": str(KNOWLEDGE_REPOSITORY), "digest": version.digest, **seen} for version in knowledge]
         self.paths.active.write_text(json.dumps({"knowledge": items}))
 
     def config(self) -> InferenceConfig:

@@ -203,3 +203,29 @@ async def test_no_request_is_lost_or_mixed_while_snapshots_switch_back_and_forth
     http.should_exit = True
     await serving
     assert set(seen) == {first, second.digest}
+
+
+async def test_other_partitions_are_another_view_of_the_same_files_with_a_store_of_its_own(pod: Pod):
+    version = pod.push_knowledge(private="ward")
+    sparql = {"timeoutSeconds": 5, "maximumRows": 20, "workers": 1}
+    pod.configure(pod.push_model(), version, sparql=sparql)
+    assert pod.fetch() == 0
+    service = pod.service()
+    question = {"query": "ASK { <urn:llmos:entity:OMIM:1> ?p ?o }"}
+    headers = {"Accept": "application/sparql-results+json"}
+    try:
+        async with http_client(service) as client:
+            for partitions, status in (((), 404), (("ward",), 200), ((), 404)):
+                pod.activate(version, partitions=partitions)
+                assert await service.knowledge.step(), service.knowledge.state
+                entity = await client.get("/v1/knowledge/hpo/entities/OMIM:1")
+                stored = await client.get("/v1/knowledge/hpo/sparql", params=question, headers=headers)
+                linked = (await client.post("/v1/knowledge/hpo/link", json={"text": "low-tone syndrome"})).json()
+                assert entity.status_code == status
+                assert stored.json()["boolean"] is (status == 200)
+                assert [item["id"] for item in linked["entities"]] == (["OMIM:1"] if partitions else [])
+                (shown,) = (await client.get("/v1/status")).json()["knowledge"]
+                assert shown.get("partitions", []) == list(partitions)
+                assert pod.reporter.reports[-1]["knowledge"] == [shown]
+    finally:
+        await service.aclose()

@@ -15,8 +15,8 @@ from llmos.knowledge.formats.registry import FORMATS
 from llmos.knowledge.graph import describe_entity, find_neighbourhood, find_path, search_names, unknown_predicates
 from llmos.knowledge.sparql.iris import IriMap
 from llmos.knowledge.sparql.triples import triples
-from llmos.runtime.documents import build_fact
-from llmos.runtime.knowledge_documents import build_entity, build_link, build_neighbourhood, build_path, build_search
+from llmos.runtime.documents import FactDocument, build_fact
+from llmos.runtime.knowledge_documents import EntityResponse, build_entity, build_link, build_neighbourhood, build_path, build_search
 from tests.unit.knowledge import calls
 from tests.unit.knowledge.calls import write_calls
 
@@ -137,6 +137,14 @@ def test_a_derived_fact_needs_every_partition_of_its_proof(tmp_path: Path):
     assert derived() == derived("staff") == ([], False, False)
     assert derived("ward") == ([("A", "C")], False, False)
     assert derived("ward", "staff") == ([("A", "C"), ("B", "D")], True, True)
+    with Snapshot.open(built, frozenset({"ward"})) as snapshot:
+        documents = [build_fact(fact, "kb") for fact in snapshot.facts("A", 9)]
+    for document in documents:
+        FactDocument.model_validate(document)
+    assert [(document["predicate"], "source" in document, document.get("derivation")) for document in documents] == [
+        ("leads_to", False, {"rule": "chain", "proof": []}),
+        ("shows", True, None),
+    ]
 
 
 def test_a_reader_sees_what_its_partition_adds_by_every_way(tmp_path: Path):
@@ -146,6 +154,7 @@ def test_a_reader_sees_what_its_partition_adds_by_every_way(tmp_path: Path):
         assert describe_entity(everybody, "P", maximum_facts=9) is None
         found = describe_entity(insider, "P", maximum_facts=9)
         assert (found.kind, found.name, found.attributes[0].value, found.facts[0].object.id) == ("Patient", "Anna", "7", "A")
+        EntityResponse.model_validate(build_entity(HERE, found))
         assert find_path(everybody, "P", "A", is_late=never) is None
         assert [node.id for node in find_path(insider, "P", "A", is_late=never).nodes] == ["P", "A"]
         assert [hit.node.id for hit in search_names(insider, "ann", limit=9, is_late=never)] == ["P"]
