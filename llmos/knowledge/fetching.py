@@ -54,8 +54,13 @@ def fetch_files(
         if package := place.python_package:
             fetch_package(name=package.name, version=package.version, sha256=package.sha256, paths=paths, into=into, reporter=reporter)
             return FetchedSource(place, into, Resolved())
-        assert place.outside is not None
         _check_named(place, paths)
+        if place.postgresql is not None:
+            # Imported late: the driver is needed by these sources only.
+            from llmos.knowledge.querying import fetch_rows
+
+            return FetchedSource(place, into, fetch_rows(place.postgresql, paths, into, access=access, reporter=reporter))
+        assert place.outside is not None
         resolved = fetch_source(place.outside, into, wanted=Wanted.files(paths), reach=Reach.of(access), reporter=reporter)
         _check_there(into, paths)
     except LlmosError as error:
@@ -65,11 +70,16 @@ def fetch_files(
 
 def _check_named(place: SourcePlace, paths: Sequence[str]) -> None:
     """Refuse a path that the spec itself says will not come: waiting would not bring it."""
-    named = place.http.files if place.http else place.s3.files if place.s3 else None
-    there = {file.path for file in named or ()}
-    if named is not None and (missing := sorted(set(paths) - there)):
-        kind = "http" if place.http else "s3"
-        raise ConfigError(f"files names {missing[0]!r:.100}, which {kind}.files does not bring; add it there", reason="InvalidSpec")
+    if place.http:
+        what, there = "http.files", {file.path for file in place.http.files}
+    elif place.s3 and place.s3.files is not None:
+        what, there = "s3.files", {file.path for file in place.s3.files}
+    elif place.postgresql:
+        what, there = "postgresql.queries", {query.name for query in place.postgresql.queries}
+    else:
+        return
+    if missing := sorted(set(paths) - there):
+        raise ConfigError(f"files names {missing[0]!r:.100}, which {what} does not bring; add it there", reason="InvalidSpec")
 
 
 def _check_there(folder: Path, paths: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from llmos.artifacts import canonical_json, digest_bytes
 from llmos.workload.source_spec import ConfigMapSource, GitSource, HttpSource, OciSource, OutsideSource, PvcSource, S3Source
 from llmos.workload.spec_part import SpecPart
 
-__all__ = ["SOURCE_KINDS", "PinnedPackage", "SourcePlace"]
+__all__ = ["SOURCE_KINDS", "PinnedPackage", "PostgresqlSource", "SourcePlace"]
 
 
 class PinnedPackage(SpecPart):
@@ -23,7 +23,26 @@ class PinnedPackage(SpecPart):
     sha256: str
 
 
-SOURCE_KINDS = ("python_package", "http", "oci", "s3", "pvc", "git", "config_map")
+class PostgresqlQuery(SpecPart):
+    """A query; its rows are a file of JSONL with this name."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+    query: Annotated[str, Field(min_length=1, max_length=8192)]
+
+
+class PostgresqlSource(SpecPart):
+    """What a database answers."""
+
+    host: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 5432
+    database: Annotated[str, Field(min_length=1, max_length=63)]
+    queries: Annotated[tuple[PostgresqlQuery, ...], Field(min_length=1, max_length=16)]
+
+    def __str__(self) -> str:
+        return f"postgresql://{self.host}:{self.port}/{self.database}"
+
+
+SOURCE_KINDS = ("python_package", "http", "oci", "s3", "pvc", "git", "config_map", "postgresql")
 
 
 class SourcePlace(SpecPart):
@@ -41,6 +60,7 @@ class SourcePlace(SpecPart):
     pvc: PvcSource | None = None
     git: GitSource | None = None
     config_map: ConfigMapSource | None = None
+    postgresql: PostgresqlSource | None = None
 
     @property
     def outside(self) -> OutsideSource | None:

@@ -123,6 +123,12 @@ class SourceAccess(_Part):
     plain_http: bool = Field(default=False, alias="plainHTTP")
     """Speak to the source's registry without TLS."""
 
+    plain_tcp: bool = Field(default=False, alias="plainTCP")
+    """Speak to the source's database without TLS."""
+
+    timeout_seconds: Annotated[int, Field(ge=1)] = 300
+    """What the source's database may take for one step of a query."""
+
 
 class Report(_Part):
     """Where progress is reported; the files are read again for each report, because the kubelet replaces them."""

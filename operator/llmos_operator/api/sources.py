@@ -21,13 +21,14 @@ __all__ = [
     "KnowledgePlace",
     "ModelSource",
     "OciSource",
+    "PostgresqlSource",
     "PvcSource",
     "PythonPackage",
     "RemoteSource",
     "S3Source",
 ]
 
-_HOW_REACHED: Final = frozenset({"secretName", "plainHTTP"})
+_HOW_REACHED: Final = frozenset({"secretName", "plainHTTP", "plainTCP", "timeoutSeconds"})
 
 
 class PythonPackage(Part):
@@ -134,6 +135,33 @@ class ConfigMapSource(OutsideSource):
     name: str
 
 
+class PostgresqlQuery(Part):
+    """A query, whose rows are a file of its name."""
+
+    name: str
+    query: str
+
+
+class PostgresqlSource(RemoteSource):
+    """Answers of a database."""
+
+    host: str
+    port: int = 5432
+    database: str
+    plain_tcp: bool = Field(default=False, alias="plainTCP")
+    timeout_seconds: int = 300
+    queries: tuple[PostgresqlQuery, ...]
+
+    @property
+    def access(self) -> Json:
+        """Return how it is reached."""
+        plain = {"plainTCP": True} if self.plain_tcp else {}
+        slow = (
+            {"timeoutSeconds": self.timeout_seconds} if self.timeout_seconds != type(self).model_fields["timeout_seconds"].default else {}
+        )
+        return {**super().access, **plain, **slow}
+
+
 class Place(Part):
     """Exactly one kind of source is set."""
 
@@ -184,6 +212,7 @@ class KnowledgePlace(Place):
     pvc: PvcSource | None = None
     git: GitSource | None = None
     config_map: ConfigMapSource | None = None
+    postgresql: PostgresqlSource | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:

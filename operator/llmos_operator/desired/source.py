@@ -71,8 +71,7 @@ def _mount(place: Place, names: _Names, access: SourceAccess) -> Json:
         access.volumes.append({"name": names.secret, "secret": {"secretName": name}})
         access.mounts.append({"name": names.secret, "mountPath": names.secret_directory, "readOnly": True})
         told["secretDirectory"] = names.secret_directory
-    if asked.get("plainHTTP"):
-        told["plainHTTP"] = True
+    told |= {name: asked[name] for name in ("plainHTTP", "plainTCP", "timeoutSeconds") if name in asked}
     if volume := _volume(place):
         access.volumes.append({"name": names.volume, **volume})
         access.mounts.append({"name": names.volume, "mountPath": names.volume_directory, "readOnly": True})

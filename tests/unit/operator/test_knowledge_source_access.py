@@ -26,8 +26,23 @@ EVERYWHERE: list[dict[str, Any]] = [
     {"name": "volume", "pvc": {"claimName": "knowledge", "path": "team"}, "files": OBO},
     {"name": "words", "configMap": {"name": "terms"}, "files": [*OBO, {"path": "b.obo", "format": "OBO"}]},
     {"name": "repository", "git": {"repository": "https://git.example.org/a.git", "secretName": "git-login"}, "files": OBO},
+    {
+        "name": "database",
+        "postgresql": {
+            "host": "db",
+            "database": "clinic",
+            "secretName": "db-login",
+            "plainTCP": True,
+            "timeoutSeconds": 60,
+            "queries": [{"name": "q", "query": "SELECT 1 AS a"}],
+        },
+        "files": [{"path": "q", "format": "JSONL", "mapping": {"entities": [{"id": "A:{a}", "kind": "B"}]}}],
+    },
     {"name": "bucket", "partition": "cardiology", "s3": {"bucket": "abc"}, "files": OBO},
 ]
+
+
+NOT_HASHED = ("secretName", "plainHTTP", "plainTCP", "timeoutSeconds")
 
 
 def hash_of(*sources: dict[str, Any]) -> str:
@@ -55,6 +70,7 @@ async def test_each_source_has_its_own_secret_and_volume_and_the_workload_is_tol
             "configMap": {"name": "terms", "items": [{"key": "a.obo", "path": "a.obo"}, {"key": "b.obo", "path": "b.obo"}]},
         },
         {"name": "secret-repository", "secret": {"secretName": "git-login"}},
+        {"name": "secret-database", "secret": {"secretName": "db-login"}},
     ]
     mounts = {item["name"]: item for item in pod["containers"][0]["volumeMounts"]}
     assert mounts["secret-registry"] == {"name": "secret-registry", "mountPath": "/etc/llmos/sources/registry", "readOnly": True}
@@ -65,10 +81,11 @@ async def test_each_source_has_its_own_secret_and_volume_and_the_workload_is_tol
         "volume": {"volumeDirectory": "/sources/volume"},
         "words": {"volumeDirectory": "/sources/words"},
         "repository": {"secretDirectory": "/etc/llmos/sources/repository"},
+        "database": {"secretDirectory": "/etc/llmos/sources/database", "plainTCP": True, "timeoutSeconds": 60},
     }
     assert "source" not in config
     assert "secretName" not in json.dumps(config)
-    assert "plainHTTP" not in json.dumps(config["spec"])
+    assert not [name for name in ("plainHTTP", "plainTCP", "timeoutSeconds") if name in json.dumps(config["spec"])]
 
 
 async def test_the_workload_reads_what_the_operator_wrote(world: World, tmp_path: Path) -> None:
@@ -77,7 +94,7 @@ async def test_the_workload_reads_what_the_operator_wrote(world: World, tmp_path
     config = load_job_config(tmp_path / "config.yaml")
     assert config.sources["words"].volume_directory == Path("/sources/words")
     spec = parse_hashed(config.spec)
-    assert [source.outside is not None for source in spec.sources] == [True] * len(EVERYWHERE)
+    assert [source.name for source in spec.sources if source.outside is None] == ["database"]
     assert spec.sources[-1].partition == "cardiology"
 
 
@@ -92,7 +109,7 @@ def test_volumes_of_the_longest_name_have_names_the_api_server_takes() -> None:
 @pytest.mark.parametrize("source", EVERYWHERE, ids=lambda source: source["name"])
 def test_how_a_source_is_reached_decides_no_content_and_where_it_is_does(source: dict[str, Any]) -> None:
     kind = next(name for name in source if name not in ("name", "files", "partition"))
-    bare = {**source, kind: {name: value for name, value in source[kind].items() if name not in ("secretName", "plainHTTP")}}
+    bare = {**source, kind: {name: value for name, value in source[kind].items() if name not in NOT_HASHED}}
     assert hash_of(source) == hash_of(bare)
     where = {name: value for name, value in bare[kind].items() if isinstance(value, str)}
     for name, value in where.items():
