@@ -47,12 +47,13 @@ class Wanted:
     """Which files are taken of what a source holds."""
 
     is_wanted: Callable[[str], bool]
-    """Says so of a path; where a source is asked by name (`git`, `configMap`), only `paths` are."""
+    """Says so of a path, where a source is listed."""
 
     missing: str = NO_MODEL
     """What a source holds, in messages, if it has nothing that is wanted."""
 
     paths: Sequence[str] = ()
+    """Where they are known: `git`, `configMap` and `s3` are then asked for these and nothing else."""
 
     @classmethod
     def files(cls, paths: Sequence[str]) -> "Wanted":
@@ -118,7 +119,7 @@ def fetch_source(source: OutsideSource, into: Path, *, wanted: Wanted, reach: Re
             )
             return Resolved(f"{name}@{digest}")
         case S3Source():
-            folder = s3_folder(source)
+            folder = _s3_folder(source, wanted.paths)
             digest, objects = fetch_from_s3(folder, into, wanted=is_wanted, missing=missing, secret=secret, reporter=reporter)
             return Resolved(f"{folder}@{digest}", objects)
         case GitSource():
@@ -129,10 +130,10 @@ def fetch_source(source: OutsideSource, into: Path, *, wanted: Wanted, reach: Re
             return Resolved(f"{source.name}@{digest}")
 
 
-def s3_folder(source: S3Source) -> S3Folder:
+def _s3_folder(source: S3Source, paths: Sequence[str]) -> S3Folder:
     """Return what of a bucket a source means."""
     files: Mapping[str, str] | None = {file.path: file.sha256 for file in source.files} if source.files is not None else None
-    return S3Folder(source.bucket, source.prefix, source.endpoint or "", source.region or "", files)
+    return S3Folder(source.bucket, source.prefix, source.endpoint or "", source.region or "", files, paths)
 
 
 def _mounted(reach: Reach, kind: str) -> Path:

@@ -74,7 +74,7 @@ def fetch_from_s3(
 
     Args:
         into: must not exist yet; it appears when everything is there and checked.
-        wanted: says of a path below the prefix whether it is taken, where `folder.files` does not name them.
+        wanted: says of a path below the prefix whether it is taken, where neither `folder.files` nor `folder.paths` does.
         missing: what the prefix holds, if nothing of it is wanted.
         secret: `accessKeyId`, `secretAccessKey` and perhaps `sessionToken`, for an endpoint among its `hosts`. Without one, the AWS
             variables of the environment are used, else no credentials at all.
@@ -150,10 +150,13 @@ def _choose(store: "S3Store", folder: S3Folder, wanted: Callable[[str], bool], m
     """Return what is taken, in the order of paths."""
     import obstore
 
-    if folder.files is not None:
-        with explained(folder):
-            return [_object(obstore.head(store, _key(folder, path)), path) for path in sorted(folder.files)]
-    found: list[_Object] = []
+    if named := sorted(folder.files if folder.files is not None else folder.paths):
+        found = []
+        for path in named:
+            with explained(folder, path):
+                found.append(_object(obstore.head(store, _key(folder, path)), path))
+        return found
+    found = []
     listed = 0
     with explained(folder):
         for chunk in obstore.list(store, prefix=folder.prefix or None):

@@ -5,7 +5,7 @@ Must not: ask anybody.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -31,7 +31,10 @@ class S3Folder:
     region: str = ""
     """Empty: what AWS_REGION says, else us-east-1."""
     files: Mapping[str, str] | None = None
-    """Path below the prefix to SHA-256 in hex; None: whatever a listing finds."""
+    """Path below the prefix to SHA-256 in hex; None: `paths`."""
+
+    paths: Sequence[str] = ()
+    """Exactly these below the prefix, unchecked and without a listing; empty: whatever a listing finds."""
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")

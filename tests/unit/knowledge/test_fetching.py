@@ -134,6 +134,20 @@ def test_facts_of_files_without_a_version_cite_what_the_source_stood_for(pods: K
         assert {fact.source.version for fact in snapshot.facts("HP:0000256", 10)} == {commit}
 
 
+def test_of_a_bucket_only_what_is_read_is_asked_for_whatever_else_it_holds(pods: KnowledgePods) -> None:
+    with running_bucket() as bucket:
+        for path, content in CONTENT.items():
+            bucket.put(f"team/hpo/{path}", content)
+        for number in range(300):
+            bucket.put(f"team/hpo/noise-{number}.obo", b"not read")
+        source = {"name": "bucket", "s3": {"bucket": "models", "prefix": "team/hpo", "endpoint": bucket.url}, "files": FILES}
+        assert pods.build(source) == 0, pods.termination
+        assert [item["path"] for item in json.loads(pods.record()[0]["objects"])] == sorted(CONTENT)
+        assert pods.build({**source, "files": [{"path": "none.obo", "format": "OBO"}]}) == EXIT_RETRY
+    assert "404" in pods.termination["message"]
+    assert "none.obo of s3://models/team/hpo" in pods.termination["message"]
+
+
 def test_a_source_with_a_partition_is_seen_by_its_readers_only(pods: KnowledgePods) -> None:
     with running_mirror() as mirror:
         assert pods.build({**from_mirror(mirror), "partition": "cardiology"}) == 0, pods.termination

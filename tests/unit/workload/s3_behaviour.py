@@ -94,7 +94,7 @@ class S3Behaviour:
         [
             ({"prefix": "nowhere"}, "s3://models/nowhere holds nothing; copy the files there"),
             ({"bucket": "no-such-bucket"}, r"answered 404 \(NoSuchBucket\) for s3://no-such-bucket/team/minilm"),
-            ({"files": {"no.json": "0" * 64}}, r"answered 404.* for s3://models/team/minilm"),
+            ({"files": {"no.json": "0" * 64}}, r"answered 404.* for no\.json of s3://models/team/minilm"),
         ],
     )
     def test_what_is_not_there_yet_is_looked_for_again(self, filled: Store, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
