@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from peft import LoraConfig, TaskType, get_peft_model
 from torch import nn
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification
 from transformers.utils import logging as transformers_logging
 
 from llmos.adaptation.config import Method
 from llmos.errors import ConfigError
 from llmos.models.labels import Label, write_labels
+from llmos.models.pretrained import load_tokenizer
 from llmos.models.serving_files import build_card
 
 __all__ = ["build_classifier", "count_trained", "save_classifier"]
@@ -40,7 +41,7 @@ def build_classifier(folder: Path, labels: Sequence[Label], *, method: Method, s
     try:
         with torch.random.fork_rng(), _no_load_report():
             torch.manual_seed(seed)
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            tokenizer = load_tokenizer(folder)
             model = AutoModelForSequenceClassification.from_pretrained(
                 folder,
                 local_files_only=True,

@@ -13,7 +13,7 @@ import typer
 from llmos.artifacts import Registry, Repository, Version
 from llmos.cli import options
 from llmos.cli.evaluation_view import describe, render
-from llmos.cli.installation import Overrides, Store, configuration_of, open_store
+from llmos.cli.installation import Overrides, Store, open_store_of
 from llmos.cli.targets import TargetArgument, get_object, parse_target
 from llmos.errors import ConfigError, DependencyNotReady, NotFoundError
 from llmos.local.cluster import existing
@@ -68,8 +68,7 @@ def evaluate(
     kubectl = existing().kubectl(namespace or None)
     document = get_object(kubectl, parse_target(target, "Model", purpose="evaluated"))
     overrides = Overrides(registry, plain_http, ca_file, credentials_file)
-    where = document["metadata"]["namespace"]
-    with open_store(kubectl, configuration_of(kubectl, document, overrides), where, overrides) as store:
+    with open_store_of(kubectl, document, overrides) as store:
         found = _load(store, document, digest, precision)
         comparison = _compare(kubectl, store, found, against, precision) if against else None
     result = describe(found, comparison)

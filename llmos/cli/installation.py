@@ -19,7 +19,7 @@ from llmos.artifacts import Registry, RegistryAccess, Repository
 from llmos.errors import ConfigError, LlmosError
 from llmos.local.kubectl import Document, Kubectl
 
-__all__ = ["Overrides", "Store", "choose_installation", "configuration_of", "list_configurations", "open_store"]
+__all__ = ["Overrides", "Store", "choose_installation", "configuration_of", "list_configurations", "open_store", "open_store_of"]
 
 Configuration = dict[str, Any]
 """An operator.yaml, as the chart rendered it."""
@@ -84,6 +84,14 @@ def open_store(kubectl: Kubectl, configuration: Configuration, namespace: str, o
             raise ConfigError(f"--registry: {error}", reason="InvalidArgument") from error
         with Registry(access) as registry:
             yield Store(registry, root, configuration.get("installationId", ""))
+
+
+@contextmanager
+def open_store_of(kubectl: Kubectl, document: Document, overrides: Overrides) -> Iterator[Store]:
+    """Open the registry of the installation that works on an object; raises as `configuration_of` and `open_store`."""
+    configuration = configuration_of(kubectl, document, overrides)
+    with open_store(kubectl, configuration, document["metadata"]["namespace"], overrides) as store:
+        yield store
 
 
 def list_configurations(kubectl: Kubectl) -> list[Configuration]:

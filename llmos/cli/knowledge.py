@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from llmos.cli import options
-from llmos.cli.installation import Overrides, configuration_of, open_store
+from llmos.cli.installation import Overrides, open_store_of
 from llmos.cli.lineage import version_digest
 from llmos.cli.targets import get_object, parse_target
 from llmos.errors import DependencyNotReady, NotFoundError
@@ -71,7 +71,7 @@ def _folder_of(text: str, access: _Access) -> Iterator[Path]:
     where = document["metadata"]["namespace"]
     with (
         tempfile.TemporaryDirectory(prefix="llmos-") as scratch,
-        open_store(kubectl, configuration_of(kubectl, document, access.overrides), where, access.overrides) as store,
+        open_store_of(kubectl, document, access.overrides) as store,
     ):
         repository = store.root.child(where, "knowledgebase", wanted.name)
         payload = store.registry.get_version(repository, digest).provenance.payload("snapshot")

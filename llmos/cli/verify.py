@@ -9,7 +9,7 @@ from llmos.artifacts import BrokenLink, Registry
 from llmos.cli import options
 from llmos.cli.chain_view import render_chain
 from llmos.cli.examination import Root, examine, find_roots, first_broken
-from llmos.cli.installation import Overrides, configuration_of, open_store
+from llmos.cli.installation import Overrides, open_store_of
 from llmos.cli.lineage import Lineage
 from llmos.cli.targets import KINDS, Target, get_object, parse_target
 from llmos.local.cluster import existing
@@ -40,7 +40,7 @@ def verify(
     broken: BrokenLink | None = None
     unsigned = ""
     overrides = Overrides(registry, plain_http, ca_file, credentials_file)
-    with open_store(kubectl, configuration_of(kubectl, document, overrides), where, overrides) as store:
+    with open_store_of(kubectl, document, overrides) as store:
         objects = kubectl.list(",".join(Target(kind, "").resource for kind in KINDS), namespace=where)
         lineage = Lineage(store.registry, store.root, where, objects)
         for root in roots:

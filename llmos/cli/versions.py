@@ -8,7 +8,7 @@ from rich.table import Table
 
 from llmos.artifacts import LinkState, PayloadReport, Registry, Repository, Version
 from llmos.cli import options
-from llmos.cli.installation import Overrides, configuration_of, open_store
+from llmos.cli.installation import Overrides, open_store_of
 from llmos.cli.lineage import version_digest
 from llmos.cli.targets import TargetArgument, get_object, parse_target
 from llmos.errors import PermanentError
@@ -54,7 +54,7 @@ def versions(
     wanted = parse_target(target, "Model", "KnowledgeBase", "TrainingJob", purpose="listed")
     document = get_object(kubectl, wanted)
     overrides, where = Overrides(registry, plain_http, ca_file, credentials_file), document["metadata"]["namespace"]
-    with open_store(kubectl, configuration_of(kubectl, document, overrides), where, overrides) as store:
+    with open_store_of(kubectl, document, overrides) as store:
         found = find_versions(store.registry, store.root.child(where, wanted.kind.lower(), wanted.name))
     console = options.result_console()
     console.print(_table(document, found))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from llmos_operator.names import Json, ObjectKey
 
-__all__ = ["Action", "Apply", "Create", "Delete", "Patch", "Plan", "is_noop"]
+__all__ = ["Action", "Apply", "Create", "Delete", "Patch", "Plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,3 @@ class Plan:
     """The whole status as it should be; None if it is so already."""
 
     requeue_s: float | None = None
-
-
-def is_noop(plan: Plan) -> bool:
-    """Say whether the plan writes nothing."""
-    return not plan.actions and plan.status is None
