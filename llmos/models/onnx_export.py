@@ -48,6 +48,11 @@ def export_onnx(network: Network, path: Path, *, maximum_tokens: int) -> Path:
             reason="InvalidSpec",
         )
     if network.given is not None:
+        data = network.given.with_name(f"{network.given.name}.data")
+        if data.exists():
+            # The graph names its file; only under that name does ONNX Runtime find it.
+            assert path.name == network.given.name, "a graph with weights beside it keeps its name"
+            shutil.copyfile(data, path.with_name(data.name))
         return Path(shutil.copyfile(network.given, path))
     arrays = network.make_inputs(EXAMPLE_SHAPE, np.random.default_rng(0), full=True)
     batch = torch.export.Dim("batch", min=1, max=_MAXIMUM_BATCH)

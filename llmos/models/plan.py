@@ -92,7 +92,7 @@ def plan_import(folder: Path, *, precisions: Sequence[str], available: Available
         precisions: of spec.onnx.
         available: what the pod has.
     """
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".onnx"))
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".onnx", ".data"))
     parameters = sum(_count_parameters(path) for path in files)
     weights = 4 * parameters
     factor = _MEMORY_FACTOR_EXTERNAL if weights > _EXTERNAL_BYTES else _MEMORY_FACTOR
@@ -121,8 +121,8 @@ def _missing(memory: int, scratch: int, available: Available) -> tuple[str, ...]
 
 
 def _count_parameters(path: Path) -> int:
-    """Return the numbers in a safetensors file, from its header alone; of an ONNX file, which has none, those it has room for."""
-    if path.suffix == ".onnx":
+    """Return the numbers in a safetensors file, from its header alone; of an ONNX file, those it has room for."""
+    if path.suffix in (".onnx", ".data"):
         return path.stat().st_size // 4
     with path.open("rb") as stream:
         length = min(int.from_bytes(stream.read(8), "little"), _MAX_HEADER_BYTES)

@@ -13,6 +13,7 @@ import onnx
 from llmos.errors import ConfigError, PermanentError
 from llmos.models.config import FormatSpec
 from llmos.models.folder import is_model_file
+from llmos.models.formats.onnx_data import find_data, name_data
 from llmos.models.formats.safety import choose_file
 from llmos.models.measure.session import open_session
 
@@ -28,7 +29,9 @@ _ROUNDED: Final = frozenset({"FLOAT16", "BFLOAT16", "INT8", "UINT8", "INT4", "UI
 def take_onnx(source: Path, into: Path, spec: FormatSpec) -> str:
     """Copy graph, configuration and tokenizer into a new folder, and return what was found.
 
-    Raises: ConfigError (InvalidSource) if the graph is damaged, has weights beside it, operators of its own, or is no Float32 one.
+    Weights in a file beside the graph stay in one, under our name for it.
+
+    Raises: ConfigError (InvalidSource) if the graph is damaged, has weights elsewhere, operators of its own, or is no Float32 one.
     """
     path = choose_file(source, spec.file, (".onnx",), format_name="ONNX")
     try:
@@ -37,8 +40,10 @@ def take_onnx(source: Path, into: Path, spec: FormatSpec) -> str:
     except Exception as error:  # protobuf raises several kinds, none of them public
         raise ConfigError(f"{path.name} is no ONNX file: {str(error)[:200]}", reason="InvalidSource") from error
     _check_graph(graph, path.name)
+    data = find_data(graph, path)
     try:
-        onnx.checker.check_model(graph, full_check=True)
+        # By its path: with what is beside it, it may be larger than a message can be.
+        onnx.checker.check_model(str(path), full_check=True)
         open_session(path)
     except (PermanentError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ConfigError(f"{path.name} does not pass: {' '.join(str(error).split())[:300]}", reason="InvalidSource") from error
@@ -46,7 +51,12 @@ def take_onnx(source: Path, into: Path, spec: FormatSpec) -> str:
     for other in sorted(source.iterdir()):
         if other.is_file() and is_model_file(other.name) and other.suffix != ".safetensors":
             shutil.copyfile(other, into / other.name)
-    shutil.copyfile(path, into / GRAPH_FILE)
+    if data is None:
+        shutil.copyfile(path, into / GRAPH_FILE)
+    else:
+        name_data(graph, f"{GRAPH_FILE}.data")
+        (into / GRAPH_FILE).write_bytes(graph.SerializeToString(deterministic=True))
+        shutil.copyfile(data, into / f"{GRAPH_FILE}.data")
     opset = next(item.version for item in graph.opset_import if item.domain in ("", "ai.onnx"))
     return f"{path.name} taken as it is (opset {opset}, {len(graph.graph.initializer)} tensors); there is no original to compare it with"
 
@@ -57,11 +67,6 @@ def _check_graph(graph: Any, name: str) -> None:
         raise ConfigError(
             f"{name} has operators of {', '.join(foreign)}, which ONNX Runtime does not have; export it without them",
             reason="InvalidSource",
-        )
-    external = [tensor.name for tensor in graph.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
-    if external:
-        raise ConfigError(
-            f"{name} keeps {len(external)} tensors in files beside it, which is not taken yet; save it as one file", reason="InvalidSource"
         )
     types = {tensor.name: onnx.TensorProto.DataType.Name(tensor.data_type) for tensor in graph.graph.initializer if tensor.dims}
     if rounded := sorted(tensor for tensor, type_name in types.items() if type_name in _ROUNDED):

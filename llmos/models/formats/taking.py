@@ -30,7 +30,7 @@ _CONVERTERS: Final[Mapping[str, str]] = {
 _SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "GGUF": (".gguf",),
     "CTranslate2": (".bin",),
-    "ONNX": (".onnx",),
+    "ONNX": (".onnx", ".onnx.data", ".onnx_data"),
     "StateDict": (".pth", ".pt"),
 }
 _TOOLS: Final[Mapping[str, tuple[str, ...]]] = {"GGUF": ("gguf",), "StateDict": ("timm",)}
@@ -73,7 +73,8 @@ def is_wanted(form: FormatSpec | None) -> Callable[[str], bool]:
         if form is None:
             return is_model_file(name)
         if form.file is not None and name.endswith(suffixes):
-            return name == form.file
+            # A graph's weights may lie in a file beside it, which has its name and a little more.
+            return name == form.file or name in [f"{form.file}{ending}" for ending in (".data", "_data") if form.type == "ONNX"]
         return name.endswith(suffixes) or (is_model_file(name) and not name.endswith(".safetensors"))
 
     return is_wanted_file

@@ -14,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from llmos.errors import ConfigError
 from llmos.models import OnnxSpec, Task, export_onnx, load_network, read_labels
 from llmos.models.config import FormatSpec
-from llmos.models.formats import describe_conversion, take_model_folder
+from llmos.models.folder import folder_layers
+from llmos.models.formats import describe_conversion, is_wanted, take_model_folder
 from llmos.models.onnx_build import build_onnx
 from tests.unit.models.tiny import SPECIAL, WORDS
 
@@ -104,15 +105,69 @@ def test_a_graph_that_cannot_be_taken_is_refused(
     assert caught.value.reason == "InvalidSource"
 
 
-def test_weights_beside_a_graph_are_refused_before_they_are_looked_for(make_source: Callable[..., Path], tmp_path: Path) -> None:
+def move_weights(source: Path, *, name: str = "theirs.onnx_data") -> None:
+    """Save the graph again, with its weights in a file beside it; the constants of shapes stay, as ONNX Runtime wants it."""
+    (source / "theirs.onnx").unlink()
+    onnx.save(make_graph(), str(source / "theirs.onnx"), save_as_external_data=True, location=name, size_threshold=64)
+
+
+@pytest.mark.parametrize("name", ["theirs.onnx_data", "theirs.onnx.data"])
+def test_a_graph_with_its_weights_beside_it_is_the_same_model(make_source: Callable[..., Path], tmp_path: Path, name: str) -> None:
+    source = make_source()
+    whole = load_network(take_model_folder(source, tmp_path / "whole", FORM), Task.TEXT_CLASSIFICATION, form=FORM)
+    move_weights(source, name=name)
+    folder = take_model_folder(source, tmp_path / "split", FORM)
+    assert {path.name for path in folder.iterdir()} >= {"model.onnx", "model.onnx.data"}
+    assert (folder / "model.onnx.data").read_bytes() == (source / name).read_bytes()
+    assert all(layer.path in {path.name for path in folder.iterdir()} for layer in folder_layers(folder))
+    network = load_network(folder, Task.TEXT_CLASSIFICATION, form=FORM)
+    assert network.num_parameters == whole.num_parameters
+    ids, mask = torch.tensor([[2, 4, 3]]), torch.ones(1, 3, dtype=torch.int64)
+    torch.testing.assert_close(network(ids, mask), whole(ids, mask), rtol=0, atol=0)
+    (tmp_path / "exported").mkdir()
+    exported = export_onnx(network, tmp_path / "exported" / "model.onnx", maximum_tokens=16)
+    built = build_onnx(
+        network, exported, tmp_path / "onnx", precision="Float32", spec=OnnxSpec.model_validate({"maximumTokens": 16}),
+        labels=read_labels(folder), facts={},
+    )  # fmt: skip
+    assert built.measurements["maximumDifference"] == "0"
+    assert (built.folder / "model.onnx.data").exists()
+
+
+def test_the_weights_of_a_named_graph_are_fetched_with_it() -> None:
+    is_wanted_file = is_wanted(FormatSpec(type="ONNX", file="onnx/model.onnx"))
+    names = ["onnx/model.onnx", "onnx/model.onnx_data", "onnx/model.onnx.data", "onnx/model_q4.onnx", "onnx/model_q4.onnx_data"]
+    assert [name for name in names if is_wanted_file(name)] == names[:3]
+
+
+def test_weights_that_are_not_there_or_cut_are_refused(make_source: Callable[..., Path], tmp_path: Path) -> None:
+    source = make_source()
+    move_weights(source)
+    data = source / "theirs.onnx_data"
+    data.write_bytes(data.read_bytes()[:-5])
+    with pytest.raises(ConfigError, match=r"theirs\.onnx_data has [\d,]+ bytes, and \w+ would be .*; the file is cut, or another graph's"):
+        take_model_folder(source, tmp_path / "model", FORM)
+    data.unlink()
+    with pytest.raises(ConfigError, match=r"theirs\.onnx keeps its weights in theirs\.onnx_data, which is not there"):
+        take_model_folder(source, tmp_path / "model", FORM)
+
+
+@pytest.mark.parametrize("location", ["../../etc/passwd", "/etc/passwd", "config.json", "", "theirs.onnx"])
+@pytest.mark.parametrize("is_inner", [False, True])
+def test_weights_anywhere_else_are_refused_before_they_are_looked_for(
+    make_source: Callable[..., Path], tmp_path: Path, location: str, is_inner: bool
+) -> None:
     source = make_source()
     model = make_graph()
     tensor = model.graph.initializer[0]
+    if is_inner:
+        model.graph.node.append(helper.make_node("Constant", [], ["unused"], value=numpy_helper.from_array(np.zeros(3), "inner")))
+        tensor = model.graph.node[-1].attribute[0].t
     tensor.data_location = TensorProto.EXTERNAL
     tensor.ClearField("raw_data")
-    tensor.external_data.add(key="location", value="../../etc/passwd")
+    tensor.external_data.add(key="location", value=location)
     (source / "theirs.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(ConfigError, match="keeps 1 tensors in files beside it"):
+    with pytest.raises(ConfigError, match=r"theirs\.onnx keeps tensors in .*; only weights in one file called"):
         take_model_folder(source, tmp_path / "model", FORM)
 
 
