@@ -1,7 +1,7 @@
-"""How long it takes to find a text's entities, their facts and what rules say: `python -m bench.grounding`. docs/benchmarks.md says how to read it.
+"""How long it takes to find a text's entities, their facts and what rules say: `python -m bench.grounding`.
 
-Texts of 2 KB over a synthetic graph of each size: names of its entities between words of no meaning. Linking and reading happen in a
-process of its own, opened afresh, so that its anonymous memory is what a sidecar's would be.
+docs/benchmarks.md says how to read it. Texts of 2 KB over a synthetic graph of each size: names of its entities between words of no
+meaning. Reading happens in a process of its own, opened afresh, so that its anonymous memory is what a sidecar's would be.
 """
 
 import argparse
