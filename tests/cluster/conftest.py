@@ -10,9 +10,13 @@ import pytest
 from llmos.local.cluster import Cluster, borrowed
 from llmos.local.images import ensure_images
 from llmos.local.settings import LocalSettings
+from llmos.models import wait_passively
 from tests.cluster.crds import these_crds
 from tests.cluster.installation import Installation
 from tests.cluster.world import EXAMPLE, World, example_documents
+
+# Before anything imports torch: beside a cluster, threads that spin while they wait cost more than they compute.
+wait_passively()
 
 MAIN_NAMESPACE = "llmos-test-main"
 NAMESPACE = "llmos-test"

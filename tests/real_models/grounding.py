@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from llmos.models.generation.runner import GenerationRunner
 from tests.real_models.ontology import Term
 
-__all__ = ["FLOOR", "Answerer", "choose_names", "share_of_right_answers"]
+__all__ = ["FLOOR", "Answerer", "choose_names", "questions", "share_of_right_answers"]
 
 FLOOR = 0.35
 """Of the answers with the name in them: 13 of 24 were measured in four bits, and none without the fact."""
@@ -39,10 +39,14 @@ class Answerer:
         return self.runner.generate(self.runner.encode(filled), maximum_new_tokens=32).text
 
 
+def questions(names: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """Return questions, the fact that answers each, and the name that must be in the answer."""
+    return [(f'What do doctors call "{lay}"?', f'Doctors call "{lay}" by the name "{medical}".', medical) for lay, medical in names]
+
+
 def share_of_right_answers(folder: Path, names: Sequence[tuple[str, str]], *, told: bool = True) -> float:
     """Return how often the medical name is in the answer."""
     answerer, right = Answerer(folder), 0
-    for lay, medical in names:
-        fact = f'Doctors call "{lay}" by the name "{medical}". ' if told else ""
-        right += medical.lower() in answerer.answer(f'{fact}What do doctors call "{lay}"?').lower()
+    for question, fact, medical in questions(names):
+        right += medical.lower() in answerer.answer(f"{fact} {question}" if told else question).lower()
     return right / len(names)

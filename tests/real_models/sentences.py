@@ -45,6 +45,20 @@ Please send the invoice for the last two visits to the insurance.
 """
 
 
+def tagged() -> list[tuple[list[str], list[str]]]:
+    """Return each sentence as words and marks, and their tags."""
+    found = []
+    for text, spans in labelled():
+        words = list(re.finditer(r"\w+|[^\w\s]", text))
+        tags = ["O"] * len(words)
+        for start, end in spans:
+            inside = [index for index, word in enumerate(words) if start <= word.start() < end]
+            for place, index in enumerate(inside):
+                tags[index] = "I-abnormality" if place else "B-abnormality"
+        found.append(([word[0] for word in words], tags))
+    return found
+
+
 def labelled() -> list[tuple[str, set[tuple[int, int]]]]:
     """Return each sentence without brackets, and the spans they stood around."""
     found = []
