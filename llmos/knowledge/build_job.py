@@ -21,6 +21,8 @@ from llmos.knowledge.formats.registry import OPTIONS_OF, bind_format
 from llmos.knowledge.layout import FORMAT_VERSION
 from llmos.knowledge.linking.names import LinkingSettings
 from llmos.knowledge.linking.soft.settings import SoftSettings
+from llmos.knowledge.rules import RULES_DOCUMENT, Finding, parse_rules, rule_to_document
+from llmos.knowledge.rules.derive import rules_step
 from llmos.knowledge.source_file import SourceFile
 from llmos.knowledge.source_spec import SourcePlace
 from llmos.workload import JobConfig, Reporter, Result, SourceAccess, fetch_python_package, run_job
@@ -115,6 +117,8 @@ class _Spec(_Part):
 
     linking: _Linking = _Linking()
     entities: _Entities | None = None
+    rules: tuple[dict[str, Any], ...] = ()
+    """Parsed by `llmos.knowledge.rules`, whose messages say more than a schema's."""
 
 
 def parse_spec(spec: Any) -> _Spec:
@@ -130,15 +134,19 @@ def parse_spec(spec: Any) -> _Spec:
 def build(config: JobConfig, reporter: Reporter, *, fetch: FetchPackage = fetch_python_package) -> Result:
     """Build and push the snapshot of this configuration; `llmos.workload` commits the version."""
     spec = parse_spec(config.spec)
+    rules = parse_rules(spec.rules)
     fetched = _fetch_sources(spec, config, reporter, fetch)
     files = [file for source, here in zip(spec.sources, fetched, strict=True) for file in _files_of(source, here)]
     directory = config.scratch / "snapshot"
     directory.mkdir()
+    warnings: list[Finding] = []
     built = build_snapshot(
         files,
         directory,
         linking=spec.linking.read(),
         entities=spec.entities.read() if spec.entities else None,
+        steps=[rules_step(rules, on_finding=warnings.append)] if rules else (),
+        documents={RULES_DOCUMENT: [rule_to_document(rule) for rule in rules]} if rules else None,
         cache=_fragment_cache(config),
         scratch=config.scratch,
         on_progress=lambda percent, text: reporter.progress("Build", percent, text),
@@ -161,7 +169,7 @@ def build(config: JobConfig, reporter: Reporter, *, fetch: FetchPackage = fetch_
             "knowledgeFormat": str(FORMAT_VERSION),
             "sqlite": version("adbc-driver-sqlite"),
         },
-        measurements=_measurements(built),
+        measurements=_measurements(built) | _shown(warnings),
     )
 
 
@@ -208,6 +216,10 @@ def _measurements(built: BuiltSnapshot) -> dict[str, Any]:
         "counts": dict(description.counts),
         "problems": [str(problem)[:200] for problem in built.problems[:_PROBLEMS_SHOWN]],
     }
+
+
+def _shown(warnings: Sequence[Finding]) -> dict[str, Any]:
+    return {"ruleWarnings": [str(warning)[:400] for warning in warnings[:_PROBLEMS_SHOWN]]} if warnings else {}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -20,7 +20,6 @@ from llmos.knowledge.linking.boundaries import word_check
 from llmos.knowledge.linking.linker import Linker
 from llmos.knowledge.linking.soft.settings import SOFT_DOCUMENT, SOFT_FILE, SoftSettings
 from llmos.knowledge.reading.database import Database
-from llmos.knowledge.reading.lookup import Lookup
 from llmos.knowledge.reading.values import Attribute, EntityReference, Fact, FactEvidence, FactSource, Mention
 from llmos.knowledge.reading.view import View
 
@@ -106,10 +105,6 @@ class Snapshot:
         """Return a JSON document that the build put in, or None if there is none of this name."""
         rows = self._database.rows("SELECT body FROM document WHERE name = ?", name)
         return json.loads(rows[0][0]) if rows else None
-
-    def lookup(self) -> Lookup:
-        """Return a way to ask for all facts of an entity and a relation, as rules do."""
-        return Lookup(self._database, self._view)
 
     def entities(self) -> Iterator[tuple[str, str]]:
         """Yield (id, preferred name) of every entity, by id."""

@@ -16,6 +16,7 @@ from typing import Final
 
 from llmos.errors import ConfigError, LlmosError, PermanentError, TransientError
 from llmos.knowledge import Snapshot
+from llmos.knowledge.rules import RuleSet
 from llmos.runtime.assets import PodPaths
 from llmos.runtime.pipeline import ActiveSnapshot, SnapshotKey
 from llmos.runtime.snapshots import remove_snapshot
@@ -174,7 +175,12 @@ class ActiveKnowledge:
     def _open_one(self, reference: KnowledgeRef) -> ActiveSnapshot:
         snapshot = self._load(reference)
         return ActiveSnapshot(
-            reference.name, reference.digest, snapshot, choose_golden_text(snapshot, reference.name), reference.partitions
+            reference.name,
+            reference.digest,
+            snapshot,
+            choose_golden_text(snapshot, reference.name),
+            reference.partitions,
+            RuleSet.load(snapshot),
         )
 
     def _swap(self, candidates: tuple[ActiveSnapshot, ...]) -> None:

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from llmos.knowledge import Fact, FactSource, Mention, Status
+from llmos.knowledge.rules import Verb
 from llmos.knowledge.sink import CERTAIN
-from llmos.runtime.pipeline import Answer, ScoredLabel, SnapshotKey
+from llmos.runtime.pipeline import Answer, KnowledgeVerdict, ScoredLabel, SnapshotKey
 
 __all__ = [
     "Document",
@@ -139,6 +140,22 @@ class ModelDocument(Document):
     precision: str = Field(examples=["Float32"])
 
 
+class VerdictDocument(Document):
+    """What a rule of a knowledge base says of the best label. It removes nothing from the answer: whoever shows it decides."""
+
+    verdict: Verb = Field(examples=["Warn"])
+    rule: str = Field(description="The rule's name; empty where rules could not be applied, which counts as a denial.")
+    answer: str | None = Field(description="The label it is about; null: whatever the answer is.", examples=["HP:0001250"])
+    because: str = Field(examples=["the question says that there is no Seizure"])
+    confidence: float = Field(ge=0, le=1, description="The smallest of its premises', as the rule changes it.")
+    met: bool | None = Field(default=None, description="Only for Require: whether the best label is the required one.")
+    premises: list[list[str]] = Field(
+        description="What it rests on: facts, kinds and attributes, and what was mentioned and answered.",
+        examples=[[["mentioned", "HP:0001250"], ["fact", "HP:0001250", "is_a", "HP:0000118"]]],
+    )
+    knowledge: str = Field(examples=["hpo"])
+
+
 class AnsweringModelDocument(ModelDocument):
     """The model that answered, and how much of the text it read."""
 
@@ -161,6 +178,7 @@ class TimingsDocument(Document):
     link_milliseconds: float
     facts_milliseconds: float
     model_milliseconds: float
+    rules_milliseconds: float
     total_milliseconds: float
 
 
@@ -173,6 +191,7 @@ class PredictResponse(Document):
     embedding: list[float] | None = Field(default=None, description="Only for FeatureExtraction.")
     entities: list[EntityDocument]
     facts: list[FactDocument]
+    verdicts: list[VerdictDocument] = Field(description="What the rules say: denials first, then requirements and warnings.")
     facts_truncated: bool = Field(description="There may be more facts: an answer holds 2,000, those of the first entities in the text.")
     model: AnsweringModelDocument
     knowledge: list[KnowledgeDocument]
@@ -211,6 +230,7 @@ def build_answer(answer: Answer, *, request_id: str, model: dict[str, str]) -> d
         "labels": labels,
         "entities": [build_mention(item.mention, item.knowledge) for item in answer.mentions],
         "facts": [build_fact(item.fact, item.knowledge) for item in answer.facts],
+        "verdicts": [_verdict(item) for item in answer.verdicts],
         "factsTruncated": answer.are_facts_truncated,
         "model": {**model, "truncated": answer.is_text_truncated},
         "knowledge": build_knowledge([item.key for item in answer.knowledge]),
@@ -218,6 +238,7 @@ def build_answer(answer: Answer, *, request_id: str, model: dict[str, str]) -> d
             "linkMilliseconds": round(timings.link_s * 1000, 3),
             "factsMilliseconds": round(timings.facts_s * 1000, 3),
             "modelMilliseconds": round(timings.model_s * 1000, 3),
+            "rulesMilliseconds": round(timings.rules_s * 1000, 3),
             "totalMilliseconds": round(timings.total_s * 1000, 3),
         },
     }
@@ -271,3 +292,17 @@ def build_fact(fact: Fact, knowledge: str) -> dict[str, Any]:
 def build_source(source: FactSource) -> dict[str, str]:
     """Return the document of where something was read."""
     return {"name": source.name, "version": source.version, "file": source.file}
+
+
+def _verdict(item: KnowledgeVerdict) -> dict[str, Any]:
+    verdict = item.verdict
+    return {
+        "verdict": verdict.verb,
+        "rule": verdict.rule,
+        "answer": verdict.answer or None,
+        "because": verdict.because,
+        "confidence": verdict.confidence / 1000,
+        **({"met": verdict.is_met} if verdict.verb is Verb.Require else {}),
+        "premises": [list(premise) for premise in verdict.premises],
+        "knowledge": item.knowledge,
+    }

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from llmos.errors import PermanentError
 from llmos.knowledge import Fact, Mention, Snapshot, Status
 from llmos.knowledge.linking.normalise import keys
+from llmos.knowledge.rules import GivenVerdict, RuleSet
 from llmos.runtime.assets import Label, ModelAssets
 from llmos.runtime.model_server import ModelServer
 
@@ -24,6 +25,7 @@ __all__ = [
     "ActiveSnapshot",
     "Answer",
     "GroundedFact",
+    "KnowledgeVerdict",
     "LinkedMention",
     "Pipeline",
     "ScoredLabel",
@@ -60,6 +62,9 @@ class ActiveSnapshot:
     partitions: tuple[str, ...] = ()
     """What may be seen of it besides what is everybody's, sorted."""
 
+    rules: RuleSet | None = None
+    """What its rules say of answers; None: nobody asks them."""
+
     @property
     def key(self) -> SnapshotKey:
         """What tells it from another: whoever may see less has another snapshot, whatever the files."""
@@ -91,12 +96,21 @@ class GroundedFact:
 
 
 @dataclass(frozen=True, slots=True)
+class KnowledgeVerdict:
+    """What a rule says of the answer, and the knowledge base that has the rule."""
+
+    verdict: GivenVerdict
+    knowledge: str
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Seconds spent."""
 
     link_s: float
     facts_s: float
     model_s: float
+    rules_s: float
     total_s: float
 
 
@@ -110,6 +124,9 @@ class Answer:
     embedding: Sequence[float] | None
     mentions: Sequence[LinkedMention]
     facts: Sequence[GroundedFact]
+    verdicts: Sequence[KnowledgeVerdict]
+    """What the rules of the knowledge bases say of the best label. Nothing is removed because of them."""
+
     are_facts_truncated: bool
     """There may be more: the answer holds `MAXIMUM_FACTS_IN_ANSWER`."""
 
@@ -167,18 +184,33 @@ class Pipeline:
         tensors, is_text_truncated = self._tensors(text)
         output = await self._server.infer(tensors, self._assets.output, timeout_s=timeout_s, request_id=request_id)
         labels, embedding = self._read(output)
+        inferred = time.perf_counter()
+        verdicts = self._judge(grounding.mentions, labels, knowledge)
         ended = time.perf_counter()
         return Answer(
             labels=labels,
             embedding=embedding,
             mentions=grounding.mentions,
             facts=grounding.facts,
+            verdicts=verdicts,
             are_facts_truncated=grounding.are_facts_truncated,
             is_text_truncated=is_text_truncated,
             num_words=grounding.num_words,
             knowledge=tuple(knowledge),
-            timings=Timings(grounding.link_s, grounding.facts_s, ended - grounded, ended - started),
+            timings=Timings(grounding.link_s, grounding.facts_s, inferred - grounded, ended - inferred, ended - started),
         )
+
+    def _judge(
+        self, mentions: Sequence[LinkedMention], labels: Sequence[ScoredLabel], knowledge: Sequence[ActiveSnapshot]
+    ) -> list[KnowledgeVerdict]:
+        """Ask the rules of each knowledge base about the best label and what was mentioned."""
+        answers = [(item.label.id, round(item.score * 1000)) for item in labels[:1]]
+        return [
+            KnowledgeVerdict(verdict, active.name)
+            for active in knowledge
+            if active.rules is not None
+            for verdict in active.rules.judge((item.mention for item in mentions if item.knowledge == active.name), answers)
+        ]
 
     def _ground(self, text: str, knowledge: Sequence[ActiveSnapshot]) -> _Grounding:
         """Find entities and facts; from any thread."""

@@ -6,7 +6,6 @@ Must not: write, or see more than its view does.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from llmos.knowledge.reading.database import Database
 from llmos.knowledge.reading.view import View
 
 __all__ = ["Lookup"]
@@ -23,10 +22,8 @@ _ENDS: Final = {
 class Lookup:
     """A snapshot, asked by numbers."""
 
-    def __init__(self, database: Database, view: View) -> None:
-        self._database = database
+    def __init__(self, view: View) -> None:
         self._view = view
-        self._ends = {side: query.format(seen=view.listed) for side, query in _ENDS.items()}
 
     def number(self, id: str) -> int | None:
         """Return the number of an entity that is seen, or None."""
@@ -35,7 +32,7 @@ class Lookup:
 
     def id(self, number: int) -> str:
         """Return the identifier of a number."""
-        return str(self._database.rows("SELECT id FROM entity WHERE number = ?", number)[0][0])
+        return str(self._view.rows("SELECT id FROM entity WHERE number = ?", number)[0][0])
 
     def name(self, number: int) -> str:
         """Return how an entity is shown, as far as it is seen; its identifier otherwise."""
@@ -44,7 +41,7 @@ class Lookup:
 
     def predicate(self, name: str) -> int | None:
         """Return the number of a relation, or None if no fact has it."""
-        rows = self._database.rows("SELECT number FROM predicate WHERE name = ?", name)
+        rows = self._view.rows("SELECT number FROM predicate WHERE name = ?", name)
         return int(rows[0][0]) if rows else None
 
     def ends(self, side: str, number: int, predicate: int, limit: int) -> list[tuple[int, int]]:
@@ -56,29 +53,29 @@ class Lookup:
             predicate: the relation's number.
             limit: how many rows.
         """
-        return self._database.rows(self._ends[side], number, predicate, limit)
+        return self._view.rows(_ENDS[side], number, predicate, limit)
 
     def kinds(self, number: int) -> frozenset[str]:
         """Return what an entity is, to everybody and to those who see what we see."""
-        query = f"""SELECT kind FROM entity WHERE number = ?1 AND is_defined
-            UNION SELECT kind FROM label WHERE entity = ?1 AND is_defined AND visibility IN ({self._view.listed})"""  # noqa: S608
-        return frozenset(row[0] for row in self._database.rows(query, number))
+        query = """SELECT kind FROM entity WHERE number = ?1 AND is_defined
+            UNION SELECT kind FROM label WHERE entity = ?1 AND is_defined AND visibility IN ({seen})"""
+        return frozenset(row[0] for row in self._view.rows(query, number))
 
     def values(self, number: int, attribute: str) -> list[str]:
         """Return an entity's literals of one attribute, each once, in order."""
-        query = f"""SELECT DISTINCT a.value FROM attribute AS a JOIN file AS f ON f.number = a.file
-            WHERE a.subject = ? AND a.predicate = ? AND f.visibility IN ({self._view.listed}) ORDER BY a.value"""  # noqa: S608
-        return [row[0] for row in self._database.rows(query, number, attribute)]
+        query = """SELECT DISTINCT a.value FROM attribute AS a JOIN file AS f ON f.number = a.file
+            WHERE a.subject = ? AND a.predicate = ? AND f.visibility IN ({seen}) ORDER BY a.value"""
+        return [row[0] for row in self._view.rows(query, number, attribute)]
 
     def reasons(self, subject: int, predicate: int, object: int) -> Sequence[Any]:
         """Return what a fact rests on: (partitions, confidence, rule, proof, source, version, path).
 
         Rule and proof are empty where a source states it, the others where a rule gave it.
         """
-        query = f"""SELECT v.partitions, coalesce(e.confidence, p.confidence), coalesce(p.rule, ''), coalesce(p.body, ''),
+        query = """SELECT v.partitions, coalesce(e.confidence, p.confidence), coalesce(p.rule, ''), coalesce(p.body, ''),
               coalesce(file.source, ''), coalesce(file.version, ''), coalesce(file.path, '')
             FROM fact AS f JOIN visibility AS v ON v.number = f.visibility LEFT JOIN evidence AS e ON e.number = f.evidence
             LEFT JOIN file ON file.number = e.file LEFT JOIN proof AS p ON p.number = f.evidence
-            WHERE f.subject = ? AND f.predicate = ? AND f.object = ? AND f.visibility IN ({self._view.listed})
-            ORDER BY f.evidence"""  # noqa: S608
-        return self._database.rows(query, subject, predicate, object)
+            WHERE f.subject = ? AND f.predicate = ? AND f.object = ? AND f.visibility IN ({seen})
+            ORDER BY f.evidence"""
+        return self._view.rows(query, subject, predicate, object)

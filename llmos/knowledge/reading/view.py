@@ -69,11 +69,6 @@ class View:
         rows = self.rows(query, json.dumps(list(numbers)))
         return {number: (id, kind, self._label(number, name)) for number, id, name, kind in rows}
 
-    @property
-    def listed(self) -> str:
-        """The numbers of the visibilities that are seen, as SQL lists them."""
-        return self._listed
-
     def entities(self) -> Iterator[tuple[str, str]]:
         """Yield (id, shown name) of every entity, by id."""
         if not self._has_labels:

@@ -15,9 +15,9 @@ from llmos.knowledge.sink import CERTAIN
 
 __all__ = ["MAXIMUM_RULES", "invalid_rules", "parse_rules", "rule_to_document"]
 
-MAXIMUM_RULES: Final = 256
+MAXIMUM_RULES: Final = 128
 _MAXIMUM_CONDITIONS: Final = 16
-_MAXIMUM_CHARACTERS: Final = 1024
+_MAXIMUM_CHARACTERS: Final = 512
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _FIELDS: Final = frozenset({"name", "if", "unless", "then", "because", "confidence", "unknown"})
 _TREATED_AS_FALSE: Final = "TreatedAsFalse"

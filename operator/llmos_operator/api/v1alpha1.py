@@ -6,7 +6,7 @@ inputs hash must not depend on whether an object was stored before or after a de
 """
 
 from abc import abstractmethod
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -200,6 +200,25 @@ class Entities(_Part):
     prefer_sources: tuple[str, ...] | None = None
 
 
+class RuleConfidence(_Part):
+    """How sure a rule makes its conclusion."""
+
+    times: str | None = None
+    limit: str | None = None
+
+
+class KnowledgeRule(_Part):
+    """What follows from facts. The build parses and checks it."""
+
+    name: str
+    conditions: Annotated[tuple[str, ...], Field(alias="if")]
+    unless: tuple[str, ...] | None = None
+    then: str
+    because: str
+    confidence: RuleConfidence | None = None
+    unknown: str | None = None
+
+
 class KnowledgeBaseSpec(Spec):
     """`KnowledgeBase`."""
 
@@ -210,6 +229,7 @@ class KnowledgeBaseSpec(Spec):
     schedule: str | None = None
     linking: Linking = Linking()
     entities: Entities | None = None
+    rules: tuple[KnowledgeRule, ...] = ()
     snapshot: VersionChoice = VersionChoice()
 
     @property
@@ -226,6 +246,7 @@ class KnowledgeBaseSpec(Spec):
         # Knowledge bases of before a field keep their hash: what is absent is not in it.
         added = {
             **({"entities": self.entities.to_json()} if self.entities else {}),
+            **({"rules": [rule.to_json() for rule in self.rules]} if self.rules else {}),
             **({"refresh": self.refresh} if self.refresh else {}),
         }
         return {"sources": [source.hashed() for source in self.sources], "linking": self.linking.hashed(), **added}

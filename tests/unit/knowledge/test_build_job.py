@@ -124,7 +124,7 @@ def test_a_malformed_source_fails_for_good_and_leaves_no_version(pod: Pod):
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ({**SPEC, "rules": []}, "field spec.rules"),
+        ({**SPEC, "laws": []}, "field spec.laws"),
         ({**SPEC, "sources": []}, "field spec.sources"),
         (
             {"sources": [{"name": "hpo", "pythonPackage": PACKAGE, "files": [{"path": "x", "format": "OWL"}]}]},
@@ -146,3 +146,42 @@ def test_a_field_that_is_not_understood_is_refused_never_ignored(pod: Pod, spec,
     assert pod.run(spec) == EXIT_PERMANENT
     assert pod.termination()["reason"] == "InvalidSpec"
     assert pod.termination()["message"].startswith(words)
+
+
+RULE = {
+    "name": "inherited",
+    "if": ["?d has_phenotype ?p", "?p is_a ?q"],
+    "then": "?d has_phenotype ?q",
+    "because": "{d} shows {p}, a kind of {q}",
+}
+
+
+def test_rules_derive_facts_are_kept_in_the_snapshot_and_change_its_content(pod: Pod):
+    assert pod.run() == 0
+    plain = pod.termination()["digest"]
+    shutil.rmtree(pod.folder / "scratch")
+    idle = {"name": "idle", "if": ["?d lacks_phenotype ?p", "?d is_a ?p"], "then": "?d odd ?p", "because": "so"}
+    assert pod.run({**SPEC, "rules": [RULE, idle]}) == 0
+    assert pod.termination()["digest"] != plain
+    with pod.registry() as registry:
+        version = registry.get_version(TARGET, pod.termination()["digest"])
+        directory = registry.fetch_payload(TARGET, version.provenance.payload("snapshot").digest, pod.folder / "fetched")
+    with Snapshot.open(directory) as snapshot:
+        assert ("OMIM:1", "HP:0000118") in snapshot.edges("has_phenotype")
+        assert [rule["name"] for rule in snapshot.document("rules")] == ["inherited", "idle"]
+    assert version.measurements["counts"]["derived.inherited"] == version.measurements["counts"]["derived"] > 0
+    assert version.measurements["ruleWarnings"] == ["rule `idle` holds nowhere in this graph: no facts satisfy its conditions together"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"then": "?d has_phenotype"}, "rule `inherited`: then, character 17 of `?d has_phenotype`: expected a variable or an identifier"),
+        ({"if": ["?d has_fenotype ?p", "?p is_a ?q"]}, "asks for the relation `has_fenotype`, which neither a source nor a rule gives"),
+    ],
+    ids=["syntax", "an unknown relation"],
+)
+def test_a_rule_with_an_error_fails_for_good_and_names_the_rule(pod: Pod, change, words):
+    assert pod.run({**SPEC, "rules": [RULE | change]}) == EXIT_PERMANENT
+    assert pod.termination()["reason"] == "InvalidRules"
+    assert words in pod.termination()["message"]
