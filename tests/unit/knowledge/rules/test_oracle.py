@@ -11,7 +11,7 @@ from tests.unit.knowledge.rules.nemo import derived_by_nemo
 from tests.unit.knowledge.rules.programs import programs, worlds
 from tests.unit.knowledge.rules.worlds import derived_by_python, derived_by_sql
 
-_FEW = settings(max_examples=20, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+_FEW = settings(max_examples=8, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 _MANY = settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 _WORDS = Vocabulary(
     relations=frozenset({"r0", "r1", "d0", "d1", "d2"}),
