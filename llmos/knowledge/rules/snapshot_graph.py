@@ -22,21 +22,36 @@ class SnapshotGraph:
         self._lookup = lookup
         self._predicates = predicates
         self._ends: dict[tuple[str, Key, str], Mapping[Key, int]] = {}
+        self._ids: dict[int, str] = {}
+        self._names: dict[int, str] = {}
         self._kinds: dict[Key, frozenset[str]] = {}
         self._values: dict[tuple[Key, str], Sequence[str]] = {}
 
     def key(self, id: str) -> Key:
         """Return the entity's number, or the identifier where there is no such entity."""
         number = self._lookup.number(id)
-        return id if number is None else number
+        if number is None:
+            return id
+        self._ids[number] = id
+        return number
 
     def id(self, key: Key) -> str:
         """Return the identifier."""
-        return self._lookup.id(key) if isinstance(key, int) else str(key)
+        if not isinstance(key, int):
+            return str(key)
+        found = self._ids.get(key)
+        if found is None:
+            found = self._ids[key] = self._lookup.id(key)
+        return found
 
     def name(self, key: Key) -> str:
         """Return the shown name."""
-        return self._lookup.name(key) if isinstance(key, int) else str(key)
+        if not isinstance(key, int):
+            return str(key)
+        found = self._names.get(key)
+        if found is None:
+            found = self._names[key] = self._lookup.name(key)
+        return found
 
     def objects(self, subject: Key, relation: str) -> Mapping[Key, int]:
         """Return the objects of a subject's facts."""
