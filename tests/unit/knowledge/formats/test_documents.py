@@ -159,7 +159,11 @@ SHOWN_FOR_EVER = pdf(stream=b"BT /F1 12 Tf " + b"(a) Tj " * 1_000_000 + b"ET")
 """What pypdf needs grows with the square of the texts on a page: this takes minutes."""
 
 
-@pytest.mark.parametrize(("name", "data"), [("a.pdf", SHOWN_FOR_EVER), ("a.html", b"<div>" * 200_000 + b"deep")], ids=["PDF", "HTML"])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("a.pdf", SHOWN_FOR_EVER), pytest.param("a.html", b"<div>" * 200_000 + b"deep", marks=pytest.mark.soak)],
+    ids=["PDF", "HTML"],
+)
 def test_a_document_that_hangs_its_reader_is_given_up(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
     started = time.monotonic()

@@ -101,15 +101,15 @@ def test_every_syntax_says_the_same(tmp_path: Path, name: str) -> None:
 
 
 def test_bad_lines_of_n_triples_are_located_and_cost_only_themselves(tmp_path: Path) -> None:
-    lines = [f'<http://example.org/{i}> <http://example.org/p> "{i}" .' for i in range(20_000)]
+    lines = [f'<http://example.org/{i}> <http://example.org/p> "{i}" .' for i in range(6_000)]
     lines[6] = "# a comment"
     lines[7] = '<http://example.org/7> <http://example.org/p> "unterminated .'
     lines[8] = ""
-    lines[15_000] = "<http://example.org/15000> <http://example.org/p> <bad iri> ."
+    lines[5_000] = "<http://example.org/5000> <http://example.org/p> <bad iri> ."
     sink = read(tmp_path, "\n".join(lines), "NTriples")
-    assert [line for line, _ in sink.problems] == [8, 15_001]
+    assert [line for line, _ in sink.problems] == [8, 5_001]
     assert "Invalid IRI" in sink.problems[1][1]
-    assert [(each.value, each.line) for each in sink.attributes] == [(str(i), i + 1) for i in range(20_000) if i not in (6, 7, 8, 15_000)]
+    assert [(each.value, each.line) for each in sink.attributes] == [(str(i), i + 1) for i in range(6_000) if i not in (6, 7, 8, 5_000)]
 
 
 def test_bytes_that_are_no_utf_8_are_a_problem_of_their_line(tmp_path: Path) -> None:
@@ -141,8 +141,9 @@ def test_a_remote_context_is_refused_not_fetched(tmp_path: Path) -> None:
 def test_blank_nodes_keep_their_identity_whatever_the_file_calls_them(tmp_path: Path) -> None:
     one = "@prefix : <http://example.org/> . :a :p [ :q 1 ; :r [ :q 2 ] ] . :b :p [ :q 3 ] ."
     other = "@prefix : <http://example.org/> . _:z :q 3 . _:x :r _:y ; :q 1 . _:y :q 2 . :b :p _:z . :a :p _:x ."
-    assert contents(read(tmp_path, one)) == contents(read(tmp_path, other))
-    assert len({fact.object for fact in read(tmp_path, one).facts}) == 3
+    sink = read(tmp_path, one)
+    assert contents(sink) == contents(read(tmp_path, other))
+    assert len({fact.object for fact in sink.facts}) == 3
 
 
 def test_what_is_said_elsewhere_does_not_rename_a_blank_node(tmp_path: Path) -> None:
