@@ -7,7 +7,7 @@ Must not: resolve identifiers, or fetch anything that a file points to.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -71,12 +71,12 @@ def _quiet(_line: int, _message: str) -> None:
     """Report nothing: the other reading of the file does."""
 
 
-@checked_dataclass(slots=True)
+@dataclass(slots=True)
 class _Survey:
     """What has to be known before the first statement is told."""
 
     retired: set[str] = field(default_factory=set)
-    blank: list[Any] = field(default_factory=list)
+    blank: list[Quad] = field(default_factory=list)
 
 
 def _survey(statements: Iterator[tuple[int, Quad]], options: RdfOptions, path: Path) -> _Survey:
@@ -93,7 +93,7 @@ def _survey(statements: Iterator[tuple[int, Quad]], options: RdfOptions, path: P
                         "`rdf.blankNodes: Ignore` for this file",
                         reason="InvalidSource",
                     )
-        elif predicate.value == DEPRECATED and object.value in ("true", "1"):
+        elif predicate.value == DEPRECATED and type(object) is Literal and object.value in ("true", "1"):
             found.retired.add(subject.value)
     return found
 
@@ -108,7 +108,7 @@ class _Teller:
         self.shorten = shortener(options.prefixes)
         self.typed: set[str] = set()
         self.untyped: set[str] = set()
-        self.handlers: dict[str, _Handle] = {TYPE: self._type, DEPRECATED: self._ignore}
+        self.handlers: dict[str, _Handle] = {TYPE: self._type, DEPRECATED: self._deprecated}
         self.handlers |= dict.fromkeys(NAMES, self._name)
         self.handlers |= dict.fromkeys((ALIASES[name] for name in options.aliases), self._same)
         self.handlers |= dict.fromkeys(REPLACED_BY, self._replaced)
@@ -187,8 +187,10 @@ class _Teller:
         else:
             self.sink.problem(line, f"{subject} {self.shorten(iri)}: only an IRI can replace an identifier")
 
-    def _ignore(self, subject: str, iri: str, object: Any, line: int) -> None:
-        """`owl:deprecated false` says nothing; true was seen by the survey."""
+    def _deprecated(self, subject: str, iri: str, object: Any, line: int) -> None:
+        """Say nothing: the survey saw what is true, and what is false is as good as not said."""
+        if type(object) is not Literal or object.value not in ("true", "false", "1", "0"):
+            self.sink.problem(line, f"{subject} {self.shorten(iri)}: must be true or false")
 
 
 def parse_rdf(location: Path, *, package_version: str, sink: Sink, syntax: RdfFormat, options: RdfOptions) -> None:

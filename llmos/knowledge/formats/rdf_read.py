@@ -40,6 +40,8 @@ def read_statements(path: Path, syntax: RdfFormat, *, base: str) -> Iterator[tup
     with path.open("rb") as file:
         try:
             yield from zip(repeat(0), parse(input=file, format=syntax, base_iri=base or None, without_named_graphs=True), strict=False)
+        except ValueError as error:  # no file can cause it
+            raise ConfigError(f"`rdf.base` {base!r} of {path.name} is no absolute IRI: {error}", reason="InvalidSpec") from error
         except SyntaxError as error:
             where = f"{path.name}:{error.lineno}" if error.lineno else path.name
             raise ConfigError(f"{where}: {_message(error)}", reason="InvalidSource") from error

@@ -152,6 +152,21 @@ def test_what_is_said_elsewhere_does_not_rename_a_blank_node(tmp_path: Path) -> 
     assert {fact.object for fact in one.facts} <= {fact.object for fact in more.facts}
 
 
+def test_statements_about_statements_are_problems_wherever_they_stand(tmp_path: Path) -> None:
+    text = TURTLE.partition("obo:HP")[0]
+    for predicate in ("ex:p", "owl:deprecated", "rdfs:label", "a", "rdfs:subClassOf"):
+        sink = read(tmp_path, f"{text} ex:a {predicate} <<( ex:b ex:p ex:c )>> .", aliases=("SameAs",))
+        assert (sink.facts, sink.names, sink.attributes, len(sink.problems)) == ([], [], [], 1), predicate
+
+
+def test_relative_iris_are_relative_to_the_declared_base(tmp_path: Path) -> None:
+    assert read(tmp_path, "<a> <p> <b> .", base="http://example.org/").facts[0].subject == "EX:a"
+    with pytest.raises(ConfigError, match="file:1"):
+        read(tmp_path, "<a> <p> <b> .")
+    with pytest.raises(ConfigError, match="no absolute IRI"):
+        read(tmp_path, "<a> <p> <b> .", base="http://[")
+
+
 def test_blank_nodes_can_be_left_out(tmp_path: Path) -> None:
     sink = read(tmp_path, "@prefix : <http://example.org/> . :a :p [ :q 1 ] ; :s :b .", blank_nodes="Ignore")
     assert sink.facts == [FoundFact("EX:a", "EX:s", "EX:b", "", "", "", 1000, "", "", 0)]
