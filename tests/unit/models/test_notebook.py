@@ -1,7 +1,8 @@
-"""The code in docs/models.md is code: its names exist, and every call fits what it calls."""
+"""The code in docs/models.md and in the notebook is code: its names exist, and every call fits what it calls."""
 
 import ast
 import inspect
+import json
 import re
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 import llmos
 
-PAGE = (Path(llmos.__file__).parents[1] / "docs" / "models.md").read_text()
+ROOT = Path(llmos.__file__).parents[1]
+PAGE = (ROOT / "docs" / "models.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
@@ -51,9 +53,22 @@ def test_the_code_of_the_page_calls_what_there_is(code: str) -> None:
 
 def test_the_page_shows_import_export_measuring_and_the_gate() -> None:
     used = {name for code in BLOCKS for name in imported(ast.parse(code))}
-    assert {"import_from_package", "export_onnx", "build_onnx", "compare", "Judge"} <= used
+    assert {"import_from_package", "export_onnx", "build_onnx", "compare", "NetworkJudge"} <= used
 
 
 def test_a_call_that_does_not_fit_is_found() -> None:
     assert problems("from llmos.models import read_labels\nread_labels(1, 2)") != []
     assert problems("from llmos.models import OnnxSpec\nOnnxSpec(colour=1)") != []
+
+
+def test_a_notebook_shows_the_same_with_its_outputs() -> None:
+    notebook = json.loads((ROOT / "examples" / "notebooks" / "models.ipynb").read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert {output["name"] for output in outputs} == {"stdout"}, "no warnings, and no errors"
+    assert "/tmp" not in json.dumps(outputs), "no path of the machine that ran it"
+    code = ["".join(cell["source"]) for cell in cells]
+    assert [problem for source in code for problem in problems(source)] == []
+    used = {name for source in code for name in imported(ast.parse(source))}
+    assert {"import_from_package", "export_onnx", "build_onnx", "compare", "NetworkJudge", "choose_precision"} <= used
