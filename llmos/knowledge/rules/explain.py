@@ -51,7 +51,7 @@ class Explanation:
 
 def explain(snapshot: Snapshot, subject: str, relation: str, object: str) -> Explanation | None:
     """Say why a fact is there, as far as this reader may see; None if it is not there."""
-    return _Explainer(snapshot.lookup()).fact(subject, relation, object, None)
+    return _Explainer(Lookup(snapshot.view)).fact(subject, relation, object, None)
 
 
 class _Explainer:

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 from llmos.errors import LlmosError
 from llmos.knowledge.linking.assertion import Status
+from llmos.knowledge.reading.lookup import Lookup
 from llmos.knowledge.reading.values import Mention
 from llmos.knowledge.rules.deriving import derive_facts
 from llmos.knowledge.rules.documents import parse_rules
@@ -71,7 +72,7 @@ class RuleSet:
     """The rules of one snapshot. Thread-safe: nothing changes after loading."""
 
     def __init__(self, snapshot: Snapshot, rules: Sequence[Rule]) -> None:
-        self._lookup = snapshot.lookup()
+        self._lookup = Lookup(snapshot.view)
         plan = plan_rules(rules)
         named = {atom.relation for rule in rules for atom in (*rule.body, *rule.exceptions, rule.conclusion) if isinstance(atom, Fact)}
         numbers = {relation: self._lookup.predicate(relation) for relation in sorted(named)}
