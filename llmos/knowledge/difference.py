@@ -82,7 +82,7 @@ class Difference:
 def compare_snapshots(old: Path, new: Path) -> Iterator[Change]:
     """Yield every difference between two snapshots' folders, by kind and then in the order of what is said.
 
-    Raises: PermanentError (UnreadableSnapshot) if one cannot be read.
+    Raises: PermanentError (InvalidSource) if one cannot be read.
     """
     with ExitStack() as stack:
         databases = [stack.enter_context(closing(_open(folder))) for folder in (old, new)]
@@ -110,12 +110,12 @@ def _open(folder: Path) -> sqlite3.Connection:
         database = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
         found = dict(database.execute("SELECT key, value FROM meta WHERE key = 'schemaVersion'")).get("schemaVersion")
     except sqlite3.Error as error:
-        raise PermanentError(f"{path} cannot be read: {error}; give the folder of a snapshot", reason="UnreadableSnapshot") from error
+        raise PermanentError(f"{path} cannot be read: {error}; give the folder of a snapshot", reason="InvalidSource") from error
     if found != str(SCHEMA_VERSION):
         database.close()
         raise PermanentError(
             f"{path} has the form {found}, this LLMOS compares snapshots of the form {SCHEMA_VERSION}; build it anew",
-            reason="UnreadableSnapshot",
+            reason="InvalidSource",
         )
     return database
 

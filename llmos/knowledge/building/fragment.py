@@ -64,7 +64,7 @@ class Fragment:
 
     @classmethod
     def open(cls, folder: Path) -> "Fragment":
-        """Read a finished fragment and check its files; PermanentError (InvalidFragment) if it is none."""
+        """Read a finished fragment and check its files; PermanentError (ChecksumMismatch) if it is none."""
         try:
             document = json.loads((folder / _DESCRIPTION).read_bytes())
             rows = {str(table): int(count) for table, count in document["rows"].items()}
@@ -74,7 +74,7 @@ class Fragment:
                     raise ValueError(f"the rows of {table} are not those that were written")
             return fragment
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PermanentError(f"the fragment in {folder} cannot be read: {error}; remove it", reason="InvalidFragment") from error
+            raise PermanentError(f"the fragment in {folder} cannot be read: {error}; remove it", reason="ChecksumMismatch") from error
 
 
 @dataclass(slots=True)

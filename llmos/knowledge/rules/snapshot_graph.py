@@ -109,5 +109,5 @@ class SnapshotGraph:
 
 def _unbounded(what: str) -> PermanentError:
     return PermanentError(
-        f"a rule reads {what} for one answer; ask for something the question or the answer leads to", reason="RulesTooCostly"
+        f"a rule reads {what} for one answer; ask for something the question or the answer leads to", reason="InvalidRules"
     )
