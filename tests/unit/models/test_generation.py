@@ -86,7 +86,7 @@ def test_float32_expects_what_torch_expects_and_int4_is_measured_beside_it(pods:
     assert all(float(values["tokensPerSecond"]) > 0 for values in (exact, rounded))
     assert pods.termination["message"].startswith(f"{measured['parameters']:,} parameters imported; bits per byte ")
     assert measured["precision"] == "Float32"
-    assert measured["precisionReason"].endswith("nothing judges yet what answers of Int4 are worth")
+    assert measured["precisionReason"].endswith("spec.evaluation sets no bound, so nothing says what a quantized answer is worth")
 
 
 def test_the_artifact_has_all_that_the_runtime_needs_and_says_how_to_ask(built: Path) -> None:

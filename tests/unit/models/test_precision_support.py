@@ -9,7 +9,15 @@ from llmos.models.precisions.support import Provider, build_table, refusal
 
 PAGE = Path(__file__).parents[3] / "docs" / "models.md"
 PACKAGE = {"name": "a", "version": "1", "sha256": "ab" * 32, "path": "model"}
-EVALUATION = {"dataset": {"file": {"format": "CSV", "inline": {"content": "text,label\na,b\n"}}}}
+FILE = {"format": "CSV", "inline": {"content": "text,label\na,b\n"}}
+MEDIA = {"media": {"pythonPackage": PACKAGE}}
+NEEDED = {
+    Task.FEATURE_EXTRACTION: {"secondTextColumn": "label"},
+    Task.IMAGE_CLASSIFICATION: MEDIA,
+    Task.AUDIO_CLASSIFICATION: MEDIA,
+    Task.SPEECH_RECOGNITION: MEDIA,
+}
+"""What a set of the task must have besides."""
 
 
 def test_the_page_has_the_table_of_the_code() -> None:
@@ -20,7 +28,8 @@ def test_the_page_has_the_table_of_the_code() -> None:
 @pytest.mark.parametrize("precision", Precision)
 def test_what_a_spec_may_ask_for_is_what_the_table_does_not_refuse_for_its_task(task: Task, precision: Precision) -> None:
     document = {"task": str(task), "source": {"pythonPackage": PACKAGE}, "onnx": {"precisions": [str(precision)]}}
-    document |= {"evaluation": EVALUATION} if precision.needs_calibration else {}
+    evaluation = {"dataset": {"file": FILE | NEEDED.get(task, {})}}
+    document |= {"evaluation": evaluation} if precision.needs_calibration else {}
     if "generat" in (refusal(task, precision, Provider.CPU) or ""):
         with pytest.raises(ConfigError, match=r"onnx\.precisions"):
             parse_model_spec(document)
