@@ -18,6 +18,9 @@ _ENDS: Final = {
     for side, other in (("subject", "object"), ("object", "subject"))
 }
 
+_FACT: Final = f"""SELECT max({_CONFIDENCE}) FROM fact AS f
+    WHERE f.subject = ? AND f.predicate = ? AND f.object = ? AND f.visibility IN ({{seen}})"""  # noqa: S608 - our own words
+
 
 class Lookup:
     """A snapshot, asked by numbers."""
@@ -54,6 +57,11 @@ class Lookup:
             limit: how many rows.
         """
         return self._view.rows(_ENDS[side], number, predicate, limit)
+
+    def confidence(self, subject: int, predicate: int, object: int) -> int:
+        """Return the best confidence of one fact; 0 where none is seen."""
+        rows = self._view.rows(_FACT, subject, predicate, object)
+        return int(rows[0][0] or 0)
 
     def kinds(self, number: int) -> frozenset[str]:
         """Return what an entity is, to everybody and to those who see what we see."""

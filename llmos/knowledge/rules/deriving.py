@@ -30,6 +30,10 @@ class LayeredGraph:
         """Return the subjects of an object's facts."""
         return _merged(self._stated.subjects(object, relation), self._derived.subjects(object, relation))
 
+    def confidence(self, subject: Key, relation: str, object: Key) -> int:
+        """Return the confidence of one fact."""
+        return self._stated.confidence(subject, relation, object) or self._derived.confidence(subject, relation, object)
+
     def facts(self, relation: str) -> Iterable[tuple[Key, Key, int]]:
         """Return all facts of a relation."""
         return list(chain(self._stated.facts(relation), self._derived.facts(relation)))
@@ -67,7 +71,7 @@ def _apply_once(stratum: Sequence[Join], stated: Graph, graph: Graph, derived: M
             for values, confidence in join.solutions(graph, given, budget)
         ]
         for subject, object_, confidence in found:
-            if confidence and object_ not in stated.objects(subject, conclusion.relation):
+            if confidence and not stated.confidence(subject, conclusion.relation, object_):
                 is_changed |= derived.add_fact(subject, conclusion.relation, object_, confidence)
     return is_changed
 

@@ -30,6 +30,9 @@ class Graph(Protocol):
     def subjects(self, object: Key, relation: str) -> Mapping[Key, int]:
         """Return the subjects of an object's facts."""
 
+    def confidence(self, subject: Key, relation: str, object: Key) -> int:
+        """Return the best confidence of one fact; 0 where it is not known."""
+
     def facts(self, relation: str) -> Iterable[tuple[Key, Key, int]]:
         """Return all facts of a relation; a graph on disk refuses."""
 
@@ -94,6 +97,10 @@ class MemoryGraph:
     def subjects(self, object: Key, relation: str) -> Mapping[Key, int]:
         """Return the subjects of an object's facts."""
         return self._subjects.get(relation, {}).get(object, {})
+
+    def confidence(self, subject: Key, relation: str, object: Key) -> int:
+        """Return the confidence of one fact."""
+        return self._objects.get(relation, {}).get(subject, {}).get(object, 0)
 
     def facts(self, relation: str) -> Iterable[tuple[Key, Key, int]]:
         """Return all facts of a relation."""

@@ -213,12 +213,11 @@ def _look_up(atom: Atom, known: list[Any], graph: Graph, given: Given) -> Iterat
 
 
 def _facts(relation: str, subject: Any, object_: Any, graph: Graph) -> Iterator[tuple[Any, Any, int]]:
-    if subject is not None:
-        found = graph.objects(subject, relation)
-        if object_ is None:
-            yield from ((subject, other, confidence) for other, confidence in found.items())
-        elif object_ in found:
-            yield subject, object_, found[object_]
+    if subject is not None and object_ is not None:
+        if confidence := graph.confidence(subject, relation, object_):
+            yield subject, object_, confidence
+    elif subject is not None:
+        yield from ((subject, other, confidence) for other, confidence in graph.objects(subject, relation).items())
     elif object_ is not None:
         yield from ((other, object_, confidence) for other, confidence in graph.subjects(object_, relation).items())
     else:

@@ -22,6 +22,7 @@ class SnapshotGraph:
         self._lookup = lookup
         self._predicates = predicates
         self._ends: dict[tuple[str, Key, str], Mapping[Key, int]] = {}
+        self._confidences: dict[tuple[Key, str, Key], int] = {}
         self._ids: dict[int, str] = {}
         self._names: dict[int, str] = {}
         self._kinds: dict[Key, frozenset[str]] = {}
@@ -60,6 +61,18 @@ class SnapshotGraph:
     def subjects(self, object: Key, relation: str) -> Mapping[Key, int]:
         """Return the subjects of an object's facts."""
         return self._facts("object", object, relation)
+
+    def confidence(self, subject: Key, relation: str, object: Key) -> int:
+        """Return the best confidence of one fact, without reading the others of a popular entity."""
+        for side, entity, other in (("subject", subject, object), ("object", object, subject)):
+            if (found := self._ends.get((side, entity, relation))) is not None:
+                return found.get(other, 0)
+        key = (subject, relation, object)
+        if key not in self._confidences:
+            predicate = self._predicates.get(relation)
+            is_possible = predicate is not None and isinstance(subject, int) and isinstance(object, int)
+            self._confidences[key] = self._lookup.confidence(subject, predicate, object) if is_possible else 0  # type: ignore[arg-type]
+        return self._confidences[key]
 
     def facts(self, relation: str) -> Iterable[tuple[Key, Key, int]]:
         """Refuse: checks let no such rule through."""

@@ -1,11 +1,15 @@
 """What rules say about answers, and why facts are there, on a real snapshot."""
 
+from itertools import product
+
 import pytest
 
 from llmos.knowledge import LinkingSettings, Snapshot, Status, build_snapshot
+from llmos.knowledge.reading.lookup import Lookup
 from llmos.knowledge.reading.values import FactSource
 from llmos.knowledge.rules import RULES_DOCUMENT, RuleSet, Verb, explain, parse_rules, rule_to_document
 from llmos.knowledge.rules.derive import rules_step
+from llmos.knowledge.rules.snapshot_graph import SnapshotGraph
 from tests.unit.knowledge.conftest import write_sources
 
 RULES = parse_rules(
@@ -116,3 +120,21 @@ def test_a_derived_fact_is_explained_down_to_the_files(judged):
     assert set(leaves) == {FactSource("hpo", "2025-01-16", "data/hp.obo"), FactSource("hpo", "2025-01-16", "data/phenotype.hpoa")}
     assert str(explanation).splitlines()[0] == "OMIM:1 has_phenotype HP:0000001  [by rule inherit]"
     assert explain(snapshot, "OMIM:1", "has_phenotype", "OMIM:2") is None
+
+
+def test_whether_one_fact_is_known_is_asked_without_reading_all_facts_of_a_popular_entity(judged, monkeypatch):
+    snapshot, _ = judged
+    graph = SnapshotGraph(Lookup(snapshot.view), {"has_phenotype": Lookup(snapshot.view).predicate("has_phenotype")})
+    known = {
+        (subject, object): confidence
+        for subject in map(graph.key, ("OMIM:1", "OMIM:2", "HP:0000118"))
+        for object, confidence in graph.objects(subject, "has_phenotype").items()
+    }
+    assert known
+    fresh = SnapshotGraph(Lookup(snapshot.view), graph._predicates)
+    monkeypatch.setattr(Lookup, "ends", lambda *_: pytest.fail("all facts of an entity were read"))
+    entities = {entity for pair in known for entity in pair}
+    assert {pair: fresh.confidence(pair[0], "has_phenotype", pair[1]) for pair in product(entities, repeat=2)} == {
+        pair: known.get(pair, 0) for pair in product(entities, repeat=2)
+    }
+    assert fresh.confidence("no entity", "has_phenotype", next(iter(entities))) == 0
