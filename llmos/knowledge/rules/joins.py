@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from llmos.knowledge.linking.assertion import Status
-from llmos.knowledge.rules.comparing import comparable, compare
+from llmos.knowledge.rules.comparing import comparable
 from llmos.knowledge.rules.graph import Graph, Key
+from llmos.knowledge.rules.steps import Given, Step
 from llmos.knowledge.rules.syntax import (
     Answered,
     Atom,
@@ -53,77 +53,60 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What an answer comes with, as keys of one graph."""
-
-    mentions: Mapping[Key, frozenset[Status]]
-    answers: Mapping[Key, int]
-    """The answer and its score in thousandths."""
-
-
-@dataclass(frozen=True, slots=True)
 class Join:
     """A plan for one rule and one graph."""
 
     rule: Rule
     places: Mapping[Variable, int]
-    steps: tuple[Atom, ...]
-    exceptions: tuple[Atom, ...]
+    """Of the conditions' variables."""
+
+    num_places: int
+    """Those, and the ones of variables that only exceptions have."""
+
+    steps: tuple[Step, ...]
+    exceptions: tuple[Step, ...]
     constants: Mapping[str, Key] = field(default_factory=dict)
 
     def solutions(self, graph: Graph, given: Given, budget: Budget) -> Iterator[tuple[list[Any], int]]:
         """Yield values by place, and the smallest confidence of the premises. The list is used again for the next one."""
-        values: list[Any] = [None] * len(self.places)
+        values: list[Any] = [None] * self.num_places
         return self._extend(0, values, CERTAIN, graph, given, budget)
 
     def value(self, term: Term, values: list[Any]) -> Any:
-        """Return what a term stands for; None where it is a variable without a value yet."""
-        match term:
-            case Variable():
-                return values[self.places[term]]
-            case Entity():
-                return self.constants[term.id]
-            case Constant():
-                return comparable(term.text) if term.is_number else term.text
+        """Return what a term stands for in a solution."""
+        return values[self.places[term]] if isinstance(term, Variable) else _constant(term, self.constants)
 
     def _extend(
-        self, step: int, values: list[Any], confidence: int, graph: Graph, given: Given, budget: Budget
+        self, index: int, values: list[Any], confidence: int, graph: Graph, given: Given, budget: Budget
     ) -> Iterator[tuple[list[Any], int]]:
-        if step == len(self.steps):
-            if not any(self._is_known(atom, values, graph, given, budget) for atom in self.exceptions):
+        if index == len(self.steps):
+            if not any(_is_known(step, values, graph, given, budget) for step in self.exceptions):
                 yield values, confidence
             return
-        atom = self.steps[step]
-        terms = _terms(atom)
-        before = [self.value(term, values) for term in terms]
-        for found, found_confidence in _look_up(atom, before, graph, given):
+        step = self.steps[index]
+        known = step.known(values)
+        for found, found_confidence in step.find(known, graph, given):
             budget.spend(1)
-            if self._take(terms, before, found, values):
-                yield from self._extend(step + 1, values, min(confidence, found_confidence), graph, given, budget)
-            for term, known in zip(terms, before, strict=True):
-                if known is None:
-                    values[self.places[term]] = None  # type: ignore[index]
+            if step.take(known, found, values):
+                yield from self._extend(index + 1, values, min(confidence, found_confidence), graph, given, budget)
+            step.release(known, values)
 
-    def _take(self, terms: tuple[Term, ...], before: list[Any], found: tuple[Any, ...], values: list[Any]) -> bool:
-        """Put what was found into the places that had no value; says whether the same variable got the same value twice."""
-        for term, known, value in zip(terms, before, found, strict=True):
-            if known is None:
-                place = self.places[term]  # type: ignore[index]
-                if values[place] is not None and values[place] != value:
-                    return False
-                values[place] = value
-        return True
 
-    def _is_known(self, atom: Atom, values: list[Any], graph: Graph, given: Given, budget: Budget) -> bool:
-        terms = _terms(atom)
-        before = [self.value(term, values) if not isinstance(term, Variable) or term in self.places else None for term in terms]
-        for found, _ in _look_up(atom, before, graph, given):
-            budget.spend(1)
-            new: dict[Term, Any] = {}
-            pairs = zip(terms, before, found, strict=True)
-            if all(new.setdefault(term, value) == value for term, known, value in pairs if known is None):
-                return True
-        return False
+def _is_known(step: Step, values: list[Any], graph: Graph, given: Given, budget: Budget) -> bool:
+    known = step.known(values)
+    for found, _ in step.find(known, graph, given):
+        budget.spend(1)
+        is_taken = step.take(known, found, values)
+        step.release(known, values)
+        if is_taken:
+            return True
+    return False
+
+
+def _constant(term: Entity | Constant, constants: Mapping[str, Key]) -> Any:
+    if isinstance(term, Entity):
+        return constants[term.id]
+    return comparable(term.text) if term.is_number else term.text
 
 
 def plan_join(rule: Rule, graph: Graph) -> Join:
@@ -137,12 +120,29 @@ def plan_join(rule: Rule, graph: Graph) -> Join:
         steps.append(best)
         bound.update(variables(best))
     places = {variable: place for place, variable in enumerate(dict.fromkeys(v for atom in rule.body for v in variables(atom)))}
+    everywhere = dict(places)
+    for atom in rule.exceptions:
+        for variable in variables(atom):
+            everywhere.setdefault(variable, len(everywhere))
+    constants = {id: graph.key(id) for id in _named(rule)}
+
+    def build_step(atom: Atom) -> Step:
+        terms = _terms(atom)
+        return Step(
+            atom,
+            tuple(everywhere[term] if isinstance(term, Variable) else -1 for term in terms),
+            tuple(None if isinstance(term, Variable) else _constant(term, constants) for term in terms),
+        )
+
+    return Join(rule, places, len(everywhere), tuple(map(build_step, steps)), tuple(map(build_step, rule.exceptions)), constants)
+
+
+def _named(rule: Rule) -> set[str]:
+    """Return the identifiers that a rule names."""
     named = {term.id for atom in (*rule.body, *rule.exceptions) for term in _terms(atom) if isinstance(term, Entity)}
     if isinstance(rule.conclusion, Fact):
-        named |= {term.id for term in (rule.conclusion.subject, rule.conclusion.object) if isinstance(term, Entity)}
-    elif isinstance(rule.conclusion.answer, Entity):
-        named.add(rule.conclusion.answer.id)
-    return Join(rule, places, tuple(steps), rule.exceptions, {id: graph.key(id) for id in named})
+        return named | {term.id for term in (rule.conclusion.subject, rule.conclusion.object) if isinstance(term, Entity)}
+    return named | ({rule.conclusion.answer.id} if isinstance(rule.conclusion.answer, Entity) else set())
 
 
 def _cost(atom: Atom, bound: set[Variable]) -> int:
@@ -174,51 +174,3 @@ def _terms(atom: Atom) -> tuple[Term, ...]:
             return atom.entity, atom.value
         case Kind() | Mentioned() | Answered():
             return (atom.entity,)
-
-
-def _look_up(atom: Atom, known: list[Any], graph: Graph, given: Given) -> Iterator[tuple[tuple[Any, ...], int]]:
-    """Yield (values of the terms, confidence) of everything that satisfies an atom; None among `known` stands for anything."""
-    match atom:
-        case Fact():
-            for subject, object_, confidence in _facts(atom.relation, known[0], known[1], graph):
-                if confidence >= atom.minimum_confidence:
-                    yield (subject, object_), confidence
-        case Comparison():
-            if compare(known[0], atom.operator, known[1]):
-                yield (known[0], known[1]), CERTAIN
-        case Kind():
-            entities = graph.of_kind(atom.kind) if known[0] is None else known if atom.kind in graph.kinds(known[0]) else ()
-            for entity in entities:
-                yield (entity,), CERTAIN
-        case Attribute():
-            found = (
-                graph.attributes(atom.attribute)
-                if known[0] is None
-                else [(known[0], text) for text in graph.values(known[0], atom.attribute)]
-            )
-            for entity, text in found:
-                value = comparable(text)
-                if known[1] is None:
-                    yield (entity, value), CERTAIN
-                elif compare(value, atom.operator, known[1]):
-                    yield (entity, known[1]), CERTAIN
-        case Mentioned():
-            for entity, statuses in given.mentions.items() if known[0] is None else [(known[0], given.mentions.get(known[0], frozenset()))]:
-                if statuses & atom.statuses:
-                    yield (entity,), CERTAIN
-        case Answered():
-            for entity, score in given.answers.items():
-                if known[0] in (None, entity) and score >= atom.minimum_confidence:
-                    yield (entity,), score
-
-
-def _facts(relation: str, subject: Any, object_: Any, graph: Graph) -> Iterator[tuple[Any, Any, int]]:
-    if subject is not None and object_ is not None:
-        if confidence := graph.confidence(subject, relation, object_):
-            yield subject, object_, confidence
-    elif subject is not None:
-        yield from ((subject, other, confidence) for other, confidence in graph.objects(subject, relation).items())
-    elif object_ is not None:
-        yield from ((other, object_, confidence) for other, confidence in graph.subjects(object_, relation).items())
-    else:
-        yield from graph.facts(relation)
