@@ -97,7 +97,10 @@ class Description:
         """Parse the JSON form; ValueError says what is wrong."""
         try:
             if document["schemaVersion"] != SCHEMA_VERSION:
-                raise ValueError(f"schemaVersion is {document['schemaVersion']}; this LLMOS reads {SCHEMA_VERSION}")
+                raise ValueError(
+                    f"schemaVersion is {document['schemaVersion']}, this LLMOS reads {SCHEMA_VERSION}; "
+                    "another text in `spec.refresh` of its KnowledgeBase builds it anew"
+                )
             return cls(
                 content_digest=document["contentDigest"],
                 counts={str(name): int(count) for name, count in document["counts"].items()},
