@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from typing import Any
 
 import pytest
 
@@ -17,15 +17,18 @@ from tests.cluster.world import EXAMPLE, World, example_documents, names
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 SERVICE = ("InferenceService", "phenotype")
-NEXT = "next"
+NEXT = "next-"
+"""Begins the tags of the next release."""
 
 
 @pytest.fixture
-def next_images(cluster: Cluster, installation: Installation) -> dict[str, Any]:
-    """Chart values with the images of a release that only has another tag."""
-    for name in ("trainer", "sidecar", "triton"):
-        tag_image(cluster, installation.images[name], NEXT)
-    return installation.image_values(NEXT)
+def next_tag(cluster: Cluster, installation: Installation) -> str:
+    """A release that only has another tag. A node keeps what it once pulled under a tag, so other images have another one."""
+    images = [installation.images[name] for name in ("trainer", "sidecar", "triton")]
+    tag = NEXT + hashlib.sha256(" ".join(images).encode()).hexdigest()[:12]
+    for image in images:
+        tag_image(cluster, image, tag)
+    return tag
 
 
 def _images(world: World) -> set[str]:
@@ -33,15 +36,13 @@ def _images(world: World) -> set[str]:
     return {container["image"].rpartition(":")[2] for pod in pods for container in pod["spec"]["containers"]}
 
 
-def test_an_upgrade_to_new_image_tags_repeats_no_job_and_loses_no_request(
-    demo: World, installation: Installation, next_images: dict[str, Any]
-) -> None:
+def test_an_upgrade_to_new_image_tags_repeats_no_job_and_loses_no_request(demo: World, installation: Installation, next_tag: str) -> None:
     demo.run("scale", "inferenceservice", "phenotype", "--replicas=1")
     demo.until_ready(*SERVICE, timeout_s=180)
     jobs = names(demo.list("job"))
     with steady_traffic(demo, "phenotype", image=installation.images["sidecar"]) as traffic:
-        installation.upgrade(**next_images)
-        demo.until(lambda: _images(demo), lambda tags: tags == {NEXT}, timeout_s=240, what="only pods of the new images are left")
+        installation.upgrade(**installation.image_values(next_tag))
+        demo.until(lambda: _images(demo), lambda tags: tags == {next_tag}, timeout_s=240, what="only pods of the new images are left")
     assert traffic.failures == []
     assert traffic.answered > 50
     assert names(demo.list("job")) == jobs
@@ -65,7 +66,12 @@ def test_an_image_that_is_not_there_is_named_and_heals_with_the_upgrade_that_cor
 def test_what_serves_survives_an_uninstall_and_a_reinstall_adopts_it(demo: World, installation: Installation) -> None:
     installation.upgrade()
     demo.until_ready(*SERVICE, timeout_s=240)
-    demo.until(lambda: _images(demo), lambda tags: NEXT not in tags, timeout_s=240, what="the service is back on the usual images")
+    demo.until(
+        lambda: _images(demo),
+        lambda tags: not any(tag.startswith(NEXT) for tag in tags),
+        timeout_s=240,
+        what="the service is back on the usual images",
+    )
     with steady_traffic(demo, "phenotype", image=installation.images["sidecar"]) as traffic:
         before = demo.resource_versions()
         installation.uninstall()
