@@ -102,6 +102,7 @@ def build_snapshot(
             counted.update(step(connection))
         if steps or MERGES_DOCUMENT in documents:
             seal(connection)
+        if steps:  # which may remove names
             choose_shown_names(connection, linking.languages)
         on_progress(75, "writing the snapshot")
         description = write_snapshot(connection, directory, linking=linking, documents=documents, counted=counted)

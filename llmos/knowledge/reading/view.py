@@ -26,7 +26,13 @@ SELECT f.rank, f.evidence, f.subject, s.id, s.name, p.name, f.object, o.id, o.na
 JOIN entity AS s ON s.number = f.subject JOIN entity AS o ON o.number = f.object JOIN predicate AS p ON p.number = f.predicate
 LEFT JOIN evidence AS e ON e.number = f.evidence LEFT JOIN file ON file.number = e.file LEFT JOIN proof ON proof.number = f.evidence
 """
-_SIDES: Final = (("subject", _FACTS.format(side="subject", other="object")), ("object", _FACTS.format(side="object", other="subject")))
+# One index seek for each of a handful of predicates; DISTINCT would read every fact of a well-known entity.
+_PREDICATES: Final = """SELECT number FROM predicate AS p WHERE EXISTS (SELECT 1 FROM fact
+WHERE {side} = ? AND predicate = p.number AND visibility IN ({{seen}})) ORDER BY number"""
+_SIDES: Final = tuple(
+    (_PREDICATES.format(side=side), _FACTS.format(side=side, other=other)) for side, other in (("subject", "object"), ("object", "subject"))
+)
+"""For each end of a fact that an entity can be: which predicates it has there, and the facts of one of them."""
 
 
 class View:
@@ -73,9 +79,9 @@ class View:
         """Yield (id, shown name) of every entity, by id."""
         if not self._has_labels:
             return iter(self._database.rows("SELECT id, name FROM entity WHERE is_defined ORDER BY number"))
-        query = f"""SELECT id, number, name FROM entity WHERE is_defined OR EXISTS (
-            SELECT 1 FROM label WHERE entity = number AND is_defined AND visibility IN ({self._listed})) ORDER BY number"""  # noqa: S608
-        return ((id, self._label(number, name)) for id, number, name in self._database.rows(query))
+        query = """SELECT id, number, name FROM entity WHERE is_defined OR EXISTS (
+            SELECT 1 FROM label WHERE entity = number AND is_defined AND visibility IN ({seen})) ORDER BY number"""
+        return ((id, self._label(number, name)) for id, number, name in self.rows(query))
 
     def find(self, id: str) -> tuple[int, str] | None:
         """Return an entity's number and shown name, or None if there is none to be seen."""
@@ -85,43 +91,37 @@ class View:
         return rows[0][0], self._label(rows[0][0], rows[0][1])
 
     def _is_defined_for_us(self, number: int) -> bool:
-        query = f"SELECT 1 FROM label WHERE entity = ? AND is_defined AND visibility IN ({self._listed}) LIMIT 1"  # noqa: S608
-        return bool(self._database.rows(query, number))
+        query = "SELECT 1 FROM label WHERE entity = ? AND is_defined AND visibility IN ({seen}) LIMIT 1"
+        return bool(self.rows(query, number))
 
     def _label(self, number: int, name: str) -> str:
         """Return the best name that is seen; everybody's, where a partition's is no closer."""
         if not self._has_labels:
             return name
-        query = f"""SELECT name FROM (SELECT name, name_rank, -1 AS visibility FROM entity WHERE number = ?
-            UNION ALL SELECT name, name_rank, visibility FROM label WHERE entity = ? AND visibility IN ({self._listed}))
-            ORDER BY name_rank, visibility LIMIT 1"""  # noqa: S608
-        return str(self._database.rows(query, number, number)[0][0])
+        query = """SELECT name FROM (SELECT name, name_rank, -1 AS visibility FROM entity WHERE number = ?
+            UNION ALL SELECT name, name_rank, visibility FROM label WHERE entity = ? AND visibility IN ({seen}))
+            ORDER BY name_rank, visibility LIMIT 1"""
+        return str(self.rows(query, number, number)[0][0])
 
     def edges(self, relation: str) -> Iterator[tuple[str, str]]:
         """Yield (subject, object) of every fact with this predicate, each once, by subject."""
-        query = f"""SELECT DISTINCT s.id, o.id FROM fact AS f JOIN predicate AS p ON p.number = f.predicate
+        query = """SELECT DISTINCT s.id, o.id FROM fact AS f JOIN predicate AS p ON p.number = f.predicate
             JOIN entity AS s ON s.number = f.subject JOIN entity AS o ON o.number = f.object
-            WHERE p.name = ? AND f.visibility IN ({self._listed}) ORDER BY f.subject, f.object"""  # noqa: S608
-        return iter(self._database.rows(query, relation))
+            WHERE p.name = ? AND f.visibility IN ({seen}) ORDER BY f.subject, f.object"""
+        return iter(self.rows(query, relation))
 
     def facts(self, number: int, limit: int) -> list[Fact]:
         """Return at most `limit` facts of an entity, each predicate in each direction in its turn."""
-        groups = [self._group(query, side, number, limit) for side, query in _SIDES]
+        groups = [self._group(predicates, facts, number, limit) for predicates, facts in _SIDES]
         in_turn = (row for row in chain.from_iterable(zip_longest(*chain.from_iterable(groups))) if row is not None)
         return [self._fact(row) for row, _ in zip(in_turn, range(limit), strict=False)]
 
-    def _group(self, query: str, side: str, number: int, limit: int) -> list[list[Any]]:
-        found = self._database.rows(
-            # One index seek for each of a handful of predicates; DISTINCT would read every fact of a well-known entity.
-            f"""SELECT number FROM predicate AS p WHERE EXISTS (SELECT 1 FROM fact
-            WHERE {side} = ? AND predicate = p.number AND visibility IN ({self._listed})) ORDER BY number""",  # noqa: S608
-            number,
-        )
+    def _group(self, predicates: str, facts: str, number: int, limit: int) -> list[list[Any]]:
         return [
-            _first(chain.from_iterable(self._database.rows(query, number, predicate, each, limit) for each in self._seen), limit)
+            _first(chain.from_iterable(self._database.rows(facts, number, predicate, each, limit) for each in self._seen), limit)
             if len(self._seen) > 1
-            else self._database.rows(query, number, predicate, 0, limit)
-            for (predicate,) in found
+            else self._database.rows(facts, number, predicate, 0, limit)
+            for (predicate,) in self.rows(predicates, number)
         ]
 
     def _fact(self, row: Sequence[Any]) -> Fact:
@@ -140,15 +140,15 @@ class View:
 
     def attributes(self, number: int) -> list[Attribute]:
         """Return the literals of an entity, by predicate and value."""
-        query = f"""SELECT a.predicate, a.value, a.datatype, a.language, f.source, f.version, f.path FROM attribute AS a
-            JOIN file AS f ON f.number = a.file WHERE a.subject = ? AND f.visibility IN ({self._listed}) ORDER BY a.place"""  # noqa: S608
-        rows = self._database.rows(query, number)
+        query = """SELECT a.predicate, a.value, a.datatype, a.language, f.source, f.version, f.path FROM attribute AS a
+            JOIN file AS f ON f.number = a.file WHERE a.subject = ? AND f.visibility IN ({seen}) ORDER BY a.place"""
+        rows = self.rows(query, number)
         return [Attribute(predicate, value, datatype, language, FactSource(*file)) for predicate, value, datatype, language, *file in rows]
 
     def has_candidates(self, key: int) -> bool:
         """Say whether a name is seen by anybody like us."""
-        query = f"SELECT 1 FROM mention WHERE key = ? AND visibility IN ({self._listed}) LIMIT 1"  # noqa: S608
-        return bool(self._database.rows(query, key))
+        query = "SELECT 1 FROM mention WHERE key = ? AND visibility IN ({seen}) LIMIT 1"
+        return bool(self.rows(query, key))
 
     def shown(self, number: int) -> tuple[str, str]:
         """Return (id, shown name) of an entity that everybody sees."""
@@ -164,9 +164,9 @@ class View:
         return [number for number, _, _ in self._meant(key)]
 
     def _meant(self, key: int) -> Sequence[tuple[int, str, str]]:
-        query = f"""SELECT m.rank, e.number, e.id, e.name FROM mention AS m JOIN entity AS e ON e.number = m.entity
-            WHERE m.key = ? AND m.visibility IN ({self._listed}) ORDER BY m.rank, m.entity"""  # noqa: S608
-        rows = self._database.rows(query, key)
+        query = """SELECT m.rank, e.number, e.id, e.name FROM mention AS m JOIN entity AS e ON e.number = m.entity
+            WHERE m.key = ? AND m.visibility IN ({seen}) ORDER BY m.rank, m.entity"""
+        rows = self.rows(query, key)
         if rows and rows[0][0] < _PLURAL_RANK:
             rows = [row for row in rows if row[0] < _PLURAL_RANK]
         # A partition may call an entity the same as everybody does: its best rank counts.

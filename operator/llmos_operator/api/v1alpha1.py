@@ -6,18 +6,18 @@ inputs hash must not depend on whether an object was stored before or after a de
 """
 
 from abc import abstractmethod
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from llmos.errors import ConfigError
 from llmos_operator.api.evaluation import Evaluation
-from llmos_operator.api.formats import SourceFile
+from llmos_operator.api.knowledge import Entities, KnowledgeRule, KnowledgeSource, Linking
 from llmos_operator.api.parts import Followed, Named
 from llmos_operator.api.parts import Part as _Part
 from llmos_operator.api.references import Reference
 from llmos_operator.api.selection import BaseChoice, ModelCard, ModelChoice
-from llmos_operator.api.sources import KnowledgePlace, ModelSource
+from llmos_operator.api.sources import ModelSource
 from llmos_operator.names import Json
 
 __all__ = [
@@ -150,73 +150,6 @@ class ModelSpec(Spec):
         added = {"format": self.format, "evaluation": self.evaluation}
         present = {name: part.to_json() for name, part in added.items() if part}
         return {"task": self.task, "source": self.source.hashed(), "onnx": self.onnx.to_json(), **present}
-
-
-class KnowledgeSource(KnowledgePlace):
-    """Where facts come from, and the files to read."""
-
-    files: tuple[SourceFile, ...]
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Which files are read of it."""
-        return tuple(file.path for file in self.files)
-
-
-class SoftLinking(_Part):
-    """How parts of a text are matched that are no name."""
-
-    mode: Literal["CharacterNgram", "Off"]
-    minimum_score_percent: int = 55
-    maximum_candidates: int = 3
-
-
-class Linking(_Part):
-    """Which names are looked for in text."""
-
-    languages: tuple[str, ...] = ("en",)
-    minimum_name_characters: int = 3
-    soft: SoftLinking | None = None
-
-    def hashed(self) -> Json:
-        """Return what decides the content; soft matching that is off is none."""
-        is_off = self.soft is None or self.soft.mode == "Off"
-        return self.model_copy(update={"soft": None}).to_json() if is_off else self.to_json()
-
-
-class MergeRule(_Part):
-    """One way to tell that two entities are one."""
-
-    attribute: str | None = None
-    fact: str | None = None
-    name: Literal["Preferred", "Exact"] | None = None
-    kinds: tuple[str, ...] | None = None
-
-
-class Entities(_Part):
-    """Which identifiers of different sources mean one entity."""
-
-    merge_by: tuple[MergeRule, ...]
-    prefer_sources: tuple[str, ...] | None = None
-
-
-class RuleConfidence(_Part):
-    """How sure a rule makes its conclusion."""
-
-    times: str | None = None
-    limit: str | None = None
-
-
-class KnowledgeRule(_Part):
-    """What follows from facts. The build parses and checks it."""
-
-    name: str
-    conditions: Annotated[tuple[str, ...], Field(alias="if")]
-    unless: tuple[str, ...] | None = None
-    then: str
-    because: str
-    confidence: RuleConfidence | None = None
-    unknown: str | None = None
 
 
 class KnowledgeBaseSpec(Spec):
