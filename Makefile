@@ -21,7 +21,7 @@ images: bootstrap  ## build and push the images that changed
 demo: bootstrap  ## train, serve and ask the healthcare example on a real Kubernetes
 	@$(LLMOS) demo
 
-check: bootstrap  ## format, lint, types, imports, fast tests (under a minute)
+check: bootstrap  ## format, lint, types, imports, fast tests (two minutes)
 	@scripts/check
 
 test: bootstrap  ## every test, on a real cluster too
